@@ -1,1 +1,2 @@
-fn main(){}
+mod csv; mod error; mod ingest; mod progress; mod source;
+fn main() {}

@@ -1,1 +1,15 @@
+//! What `batch`, `speed` and `serving` share: order lines and the rules that accept them, money, times,
+//! and the lake's Delta tables.
 
+pub mod cleaning;
+pub mod dates;
+pub mod lake;
+pub mod money;
+pub mod numbers;
+pub mod telemetry;
+pub mod time;
+
+pub use cleaning::{Cancellations, OrderLine, RawLine, Reason, Rules};
+pub use dates::{DateEvidence, DateFormat, DayMonth};
+pub use money::Money;
+pub use time::EventTime;

@@ -1,0 +1,5 @@
+//! Delimited text: where records and fields begin, and which field is which column.
+
+pub mod columns;
+pub mod dialect;
+pub mod scanner;

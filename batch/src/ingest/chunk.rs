@@ -1,0 +1,383 @@
+//! One chunk of a text: its records, cleaned and sorted into months.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data::dates::{DateEvidence, DateParts, parse_parts};
+use data::time::Month;
+use data::{DateFormat, EventTime, OrderLine, RawLine, Reason, Rules};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::dictionary::{Code, Dictionary};
+use crate::csv::columns::Column;
+use crate::csv::dialect::{Encoding, Layout};
+use crate::csv::scanner::{Fields, Scanner, Step};
+
+/// The texts of a chunk's accepted lines.
+#[derive(Debug, Default)]
+pub struct Texts {
+    pub invoice: Dictionary,
+    pub stock_code: Dictionary,
+    pub description: Dictionary,
+    pub customer_id: Dictionary,
+    pub country: Dictionary,
+}
+
+/// Accepted lines of one month, column by column; texts are codes of the chunk's [`Texts`].
+#[derive(Debug, Default)]
+pub struct Rows {
+    pub invoice: Vec<Code>,
+    pub stock_code: Vec<Code>,
+    pub description: Vec<Code>,
+    pub customer_id: Vec<Code>,
+    pub country: Vec<Code>,
+    pub quantity: Vec<i64>,
+    /// Ten-thousandths of the currency unit.
+    pub unit_price: Vec<i64>,
+    pub amount: Vec<i64>,
+    /// UTC microseconds.
+    pub ordered_at: Vec<i64>,
+    /// Physical line within the chunk, from 0.
+    pub line: Vec<u32>,
+}
+
+impl Rows {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.line.len()
+    }
+}
+
+/// Refused lines.
+#[derive(Debug, Default)]
+pub struct Refused {
+    pub raw: Vec<u8>,
+    /// End of each line in `raw`.
+    pub ends: Vec<usize>,
+    pub line: Vec<u32>,
+    pub reason: Vec<Reason>,
+}
+
+/// Lines by what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub accepted: u64,
+    /// By [`Reason::index`].
+    pub rejected: [u64; Reason::ALL.len()],
+    pub blank: u64,
+}
+
+impl Counts {
+    /// Order lines read: the accepted and the rejected ones.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.accepted + self.rejected.iter().sum::<u64>()
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.blank += other.blank;
+        self.rejected.iter_mut().zip(&other.rejected).for_each(|(sum, count)| *sum += count);
+    }
+
+    /// Rejected lines by the name of their reason; reasons without lines are left out.
+    #[must_use]
+    pub fn by_reason(&self) -> BTreeMap<&'static str, u64> {
+        let counted = Reason::ALL.into_iter().zip(self.rejected);
+        counted.filter(|(_, lines)| *lines > 0).map(|(reason, lines)| (reason.name(), lines)).collect()
+    }
+
+    /// From a count and a JSON object as [`Counts::by_reason`] makes.
+    ///
+    /// # Errors
+    /// When `rejected` is no such object.
+    pub fn from_json(accepted: u64, rejected: &str) -> Result<Self, serde_json::Error> {
+        let by_name: BTreeMap<String, u64> = serde_json::from_str(rejected)?;
+        let rejected = Reason::ALL.map(|reason| by_name.get(reason.name()).copied().unwrap_or(0));
+        Ok(Self { accepted, rejected, blank: 0 })
+    }
+
+    fn reject(&mut self, reason: Reason) {
+        if let Some(count) = self.rejected.get_mut(reason.index()) {
+            *count += 1;
+        }
+    }
+}
+
+/// What a chunk held.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    pub texts: Arc<Texts>,
+    pub months: Vec<(Month, Rows)>,
+    pub refused: Refused,
+    pub counts: Counts,
+    pub dates: DateEvidence,
+    /// Lines that are not UTF-8.
+    pub not_utf8: u64,
+    /// Physical lines, complete ones.
+    pub lines: u32,
+    /// Where the record begins that the chunk cuts off.
+    pub tail: Option<usize>,
+    /// Smallest hashes of invoices: see `ingest::fingerprint`.
+    pub invoice_hashes: Vec<u64>,
+}
+
+/// Reads and cleans every record of `text`; `last` when the source ends with it.
+#[must_use]
+pub fn parse(text: &[u8], last: bool, layout: &Layout, rules: &Rules) -> Parsed {
+    let mut parser = Parser::new(text, layout, rules);
+    let mut scanner = Scanner::new(text, layout.delimiter, last);
+    let mut fields = Fields::default();
+    loop {
+        let step = scanner.step(&mut fields);
+        match step {
+            Step::Record { start, end } => parser.record(start, end, &fields),
+            Step::Malformed { start, end } => parser.refuse(start, end, Reason::Malformed),
+            Step::Blank => parser.parsed.counts.blank += 1,
+            Step::Incomplete { start } => return parser.finish(Some(start)),
+            Step::End => return parser.finish(None),
+        }
+        parser.line_ends_before(scanner.position());
+    }
+}
+
+struct Parser<'a> {
+    text: &'a [u8],
+    layout: &'a Layout,
+    rules: &'a Rules,
+    positions: Positions,
+    texts: Texts,
+    parsed: Parsed,
+    /// Offsets of lines that are not UTF-8, ascending; only filled when one matters.
+    foreign: std::vec::IntoIter<usize>,
+    next_foreign: Option<usize>,
+    date: DateMemo,
+    month: MonthMemo,
+    /// Description seen last with each stock code.
+    descriptions: Vec<Code>,
+    last_invoice: Option<(Code, Code)>,
+    counted_to: usize,
+}
+
+struct Positions {
+    invoice: usize,
+    stock_code: usize,
+    description: usize,
+    quantity: usize,
+    ordered_at: usize,
+    unit_price: usize,
+    customer_id: usize,
+    country: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a [u8], layout: &'a Layout, rules: &'a Rules) -> Self {
+        let at = |column| layout.columns.position(column).unwrap_or(usize::MAX);
+        let foreign = lines_not_utf8(text);
+        let mut parser = Self {
+            text,
+            layout,
+            rules,
+            positions: Positions {
+                invoice: at(Column::Invoice),
+                stock_code: at(Column::StockCode),
+                description: at(Column::Description),
+                quantity: at(Column::Quantity),
+                ordered_at: at(Column::OrderedAt),
+                unit_price: at(Column::UnitPrice),
+                customer_id: at(Column::CustomerId),
+                country: at(Column::Country),
+            },
+            texts: Texts::default(),
+            parsed: Parsed { not_utf8: foreign.len() as u64, ..Parsed::default() },
+            foreign: if layout.encoding == Encoding::Utf8 { foreign.into_iter() } else { Vec::new().into_iter() },
+            next_foreign: None,
+            date: DateMemo::default(),
+            month: MonthMemo::default(),
+            descriptions: Vec::new(),
+            last_invoice: None,
+            counted_to: 0,
+        };
+        parser.next_foreign = parser.foreign.next();
+        parser
+    }
+
+    #[inline]
+    fn record(&mut self, start: usize, end: usize, fields: &Fields) {
+        if fields.len() != self.layout.columns.fields && !self.fits(fields) {
+            return self.refuse(start, end, Reason::Malformed);
+        }
+        if self.next_foreign.is_some_and(|at| at < end) {
+            while self.next_foreign.is_some_and(|at| at < end) {
+                self.next_foreign = self.foreign.next();
+            }
+            return self.refuse(start, end, Reason::BadEncoding);
+        }
+        let text = self.text;
+        let ordered_at = self.date.read(fields.get(text, self.positions.ordered_at), &self.layout.dates, &mut self.parsed.dates);
+        let line = RawLine {
+            invoice: fields.get(text, self.positions.invoice),
+            stock_code: fields.get(text, self.positions.stock_code),
+            quantity: fields.get(text, self.positions.quantity),
+            unit_price: fields.get(text, self.positions.unit_price),
+            customer_id: fields.get(text, self.positions.customer_id),
+        };
+        match self.rules.clean(&line, ordered_at, self.layout.mark) {
+            Ok(line) => self.accept(&line, fields),
+            Err(reason) => self.refuse(start, end, reason),
+        }
+    }
+
+    /// More fields than the header are fine when they are empty.
+    fn fits(&self, fields: &Fields) -> bool {
+        let expected = self.layout.columns.fields;
+        fields.len() > expected && (expected..fields.len()).all(|index| fields.get(self.text, index).is_empty())
+    }
+
+    #[inline]
+    fn accept(&mut self, line: &OrderLine<'_>, fields: &Fields) {
+        let texts = &mut self.texts;
+        let invoice = texts.invoice.code(line.invoice);
+        let customer_id = texts.customer_id.code(line.customer_id);
+        let stock_code = texts.stock_code.code(line.stock_code);
+        let description = fields.get(self.text, self.positions.description).trim_ascii();
+        let guess = self.descriptions.get(stock_code as usize).copied();
+        let described = texts.description.code_near(description, guess);
+        match self.descriptions.get_mut(stock_code as usize) {
+            Some(slot) => *slot = described,
+            None => self.descriptions.push(described),
+        }
+        let country = texts.country.code(fields.get(self.text, self.positions.country).trim_ascii());
+        if self.last_invoice != Some((customer_id, invoice)) {
+            self.last_invoice = Some((customer_id, invoice));
+            self.parsed.invoice_hashes.push(xxh3_64_with_seed(line.invoice, xxh3_64_with_seed(line.customer_id, 0)));
+        }
+        self.parsed.counts.accepted += 1;
+        let number = self.parsed.lines;
+        let rows = self.month.rows(line.ordered_at, &mut self.parsed.months);
+        rows.invoice.push(invoice);
+        rows.stock_code.push(stock_code);
+        rows.description.push(described);
+        rows.customer_id.push(customer_id);
+        rows.country.push(country);
+        rows.quantity.push(line.quantity);
+        rows.unit_price.push(line.unit_price.raw());
+        rows.amount.push(line.amount.raw());
+        rows.ordered_at.push(line.ordered_at.micros());
+        rows.line.push(number);
+    }
+
+    fn refuse(&mut self, start: usize, end: usize, reason: Reason) {
+        let refused = &mut self.parsed.refused;
+        refused.raw.extend_from_slice(self.text.get(start..end).unwrap_or_default());
+        refused.ends.push(refused.raw.len());
+        refused.line.push(self.parsed.lines);
+        refused.reason.push(reason);
+        self.parsed.counts.reject(reason);
+    }
+
+    /// Counts the physical lines of the step that ended before `position`: one, unless quotes held line ends.
+    #[inline]
+    fn line_ends_before(&mut self, position: usize) {
+        let step = self.text.get(self.counted_to..position.min(self.text.len())).unwrap_or_default();
+        let inner = step.split_last().map_or(&step[..0], |(_, inner)| inner);
+        #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
+        let more = memchr::memchr_iter(b'\n', inner).count() as u32;
+        self.parsed.lines += 1 + more;
+        self.counted_to = position;
+    }
+
+    fn finish(mut self, tail: Option<usize>) -> Parsed {
+        self.date.flush(&mut self.parsed.dates);
+        self.parsed.texts = Arc::new(self.texts);
+        if let Some(tail) = tail.filter(|_| self.parsed.not_utf8 > 0) {
+            self.parsed.not_utf8 = lines_not_utf8(self.text.get(..tail).unwrap_or_default()).len() as u64;
+        }
+        self.parsed.tail = tail;
+        self.parsed
+    }
+}
+
+/// Offsets at which lines stop being UTF-8: one a line.
+fn lines_not_utf8(text: &[u8]) -> Vec<usize> {
+    let mut offsets = Vec::new();
+    let mut from = 0;
+    while let Some(Err(error)) = text.get(from..).map(std::str::from_utf8) {
+        let at = from + error.valid_up_to();
+        offsets.push(at);
+        let rest = text.get(at..).unwrap_or_default();
+        from = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    }
+    offsets
+}
+
+/// The date read last: lines of an invoice share theirs.
+#[derive(Default)]
+struct DateMemo {
+    text: Vec<u8>,
+    parts: Option<DateParts>,
+    time: Option<EventTime>,
+    /// What one line with this date adds to the evidence, and how many lines more have it.
+    one: DateEvidence,
+    repeats: u64,
+    started: bool,
+}
+
+impl DateMemo {
+    #[inline]
+    fn read(&mut self, text: &[u8], format: &DateFormat, evidence: &mut DateEvidence) -> Option<EventTime> {
+        if self.started && self.text == text {
+            self.repeats += 1;
+            return self.time;
+        }
+        self.flush(evidence);
+        let parts = parse_parts(text);
+        let before = *evidence;
+        evidence.observe(parts, self.parts);
+        self.one = evidence.since(&before);
+        self.parts = parts.or(self.parts);
+        self.time = match format {
+            DateFormat::Order(order) => parts.and_then(|parts| parts.at(*order)),
+            DateFormat::Pattern(_) => format.parse(text),
+        };
+        self.text.clear();
+        self.text.extend_from_slice(text);
+        self.started = true;
+        self.time
+    }
+
+    fn flush(&mut self, evidence: &mut DateEvidence) {
+        evidence.add_times(&self.one, self.repeats);
+        self.repeats = 0;
+    }
+}
+
+/// The month written last, and the span of time that it is.
+#[derive(Default)]
+struct MonthMemo {
+    day: i64,
+    index: Option<usize>,
+}
+
+impl MonthMemo {
+    #[inline]
+    #[expect(clippy::expect_used, reason = "the index is that of an entry that is never removed")]
+    fn rows<'r>(&mut self, at: EventTime, months: &'r mut Vec<(Month, Rows)>) -> &'r mut Rows {
+        let day = at.day();
+        let index = match self.index {
+            Some(index) if self.day == day => index,
+            _ => {
+                let month = at.month();
+                months.iter().position(|(known, _)| *known == month).unwrap_or_else(|| {
+                    months.push((month, Rows::default()));
+                    months.len() - 1
+                })
+            }
+        };
+        (self.day, self.index) = (day, Some(index));
+        &mut months.get_mut(index).expect("a month's rows").1
+    }
+}
+
+#[cfg(test)]
+mod tests;

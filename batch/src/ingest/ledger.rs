@@ -1,0 +1,133 @@
+//! The lake's memory of its sources, and what it says about a source that comes.
+
+use data::lake::{SourceRow, Table, Tables};
+
+use super::chunk::Counts;
+use super::fingerprint::{Fingerprint, prefix_ids};
+use crate::error::{Error, Result};
+use crate::source::Source;
+
+/// Overlap from which a source counts as a rearranged copy, and from which it is worth a warning.
+const REFUSED_OVERLAP: f64 = 0.5;
+const NOTED_OVERLAP: f64 = 0.02;
+
+/// Every committed source.
+#[derive(Debug)]
+pub struct Ledger {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    row: SourceRow,
+    fingerprint: Fingerprint,
+}
+
+/// What the ledger says about a source, before its lines are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    New,
+    /// All of it was ingested: so many order lines.
+    Known { lines_read: u64 },
+    /// It was ingested when it was shorter; what is behind `bytes` is new.
+    Grown { bytes: u64, lines: u64, lines_read: u64, from: String },
+}
+
+impl Ledger {
+    /// Reads the ledger, and drops the row of a source whose ingest was cut off before its lines were committed.
+    ///
+    /// # Errors
+    /// When the tables cannot be read or written.
+    pub async fn open(tables: &mut Tables) -> Result<Self> {
+        let mut rows = tables.get(Table::Sources).sources().await?;
+        if let Some(last) = rows.last() {
+            let id = SourceRow::application_id(&last.source_id);
+            if tables.get(Table::Orders).application_version(&id).await?.is_none() {
+                tracing::info!(source = last.source, "an earlier ingest of this source was cut off; it is read again");
+                rows.pop();
+                let batches = rows.iter().map(SourceRow::to_batch).collect::<data::lake::Result<Vec<_>>>()?;
+                let schema = std::sync::Arc::new(Table::Sources.file_schema());
+                let kept = arrow::compute::concat_batches(&schema, &batches)?;
+                tables.get_mut(Table::Sources).overwrite(&kept).await?;
+            }
+        }
+        let entries = rows.into_iter().map(|row| Ok(Entry { fingerprint: serde_json::from_str(&row.fingerprint)?, row }));
+        Ok(Self { entries: entries.collect::<Result<_>>()? })
+    }
+
+    /// Lines read, accepted and rejected by every committed source.
+    ///
+    /// # Errors
+    /// When a row's counts are no JSON.
+    pub fn totals(&self) -> Result<Counts> {
+        let mut totals = Counts::default();
+        for entry in &self.entries {
+            totals.add(&Counts::from_json(entry.row.accepted, &entry.row.rejected)?);
+        }
+        Ok(totals)
+    }
+
+    pub fn add(&mut self, row: SourceRow, fingerprint: Fingerprint) {
+        self.entries.push(Entry { row, fingerprint });
+    }
+
+    /// Compares a source, whose first bytes are `head`, with all that were ingested.
+    ///
+    /// # Errors
+    /// When it is a changed state of an ingested one, unless `allow_overlap`.
+    pub fn standing(&self, source: &Source, head: &[u8], allow_overlap: bool) -> Result<Standing> {
+        let mut alike: Vec<&Entry> = self.entries.iter().filter(|entry| entry.fingerprint.begins(head)).collect();
+        if alike.is_empty() {
+            return Ok(Standing::New);
+        }
+        alike.sort_by_key(|entry| entry.row.bytes);
+        let lengths: Vec<u64> = alike.iter().map(|entry| entry.row.bytes).collect();
+        let prefixes = prefix_ids(source, &lengths)?;
+        if let Some(same) = alike.iter().find(|entry| entry.row.source_id == prefixes.whole) {
+            return Ok(Standing::Known { lines_read: same.fingerprint.lines_read });
+        }
+        let longest = alike.iter().rev().find_map(|entry| {
+            let (_, id, next) = prefixes.ids.iter().find(|(bytes, ..)| *bytes == entry.row.bytes)?;
+            (*id == entry.row.source_id).then_some((*entry, *next))
+        });
+        match longest {
+            Some((entry, next)) if entry.fingerprint.ends_with_newline || matches!(next, Some(b'\n' | b'\r')) => {
+                Ok(Standing::Grown {
+                    bytes: entry.row.bytes,
+                    lines: entry.row.lines,
+                    lines_read: entry.fingerprint.lines_read,
+                    from: entry.row.source.clone(),
+                })
+            }
+            _ if allow_overlap => Ok(Standing::New),
+            Some((entry, _)) => Err(changed(source, entry, "continues the last line of")),
+            None => Err(changed(source, alike.last().copied().unwrap_or_else(|| unreachable!("not empty")), "begins as, and then differs from,")),
+        }
+    }
+
+    /// Compares the invoices of a source that is new by its bytes with those of every ingested one.
+    ///
+    /// # Errors
+    /// When it holds mostly invoices that another source brought, unless `allow_overlap`.
+    pub fn check_overlap(&self, source: &Source, invoices: &[u64], allow_overlap: bool) -> Result<Option<String>> {
+        let overlaps = self.entries.iter().filter_map(|entry| Some((entry, entry.fingerprint.overlap(invoices)?)));
+        let Some((entry, share)) = overlaps.max_by(|(_, one), (_, other)| one.total_cmp(other)) else { return Ok(None) };
+        let percent = (share * 100.0).round();
+        if share >= REFUSED_OVERLAP && !allow_overlap {
+            return Err(changed(source, entry, &format!("has about {percent} % of its invoices in common with")));
+        }
+        Ok((share >= NOTED_OVERLAP).then(|| {
+            format!("about {percent} % of its invoices also came with {}; lines in both files count twice", entry.row.source)
+        }))
+    }
+}
+
+fn changed(source: &Source, entry: &Entry, how: &str) -> Error {
+    Error::Source {
+        name: source.name.clone(),
+        reason: format!(
+            "{how} {}, which was ingested on {}; counting both would double orders. Ingest it into a new lake, or pass --allow-overlap to count every line",
+            entry.row.source, entry.row.ingested_at
+        ),
+    }
+}

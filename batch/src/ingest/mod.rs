@@ -1,0 +1,15 @@
+//! From files to accepted order lines in the lake: read, clean, encode, commit; each source at most once.
+
+mod chunk;
+mod dictionary;
+mod encode;
+mod fingerprint;
+mod ledger;
+mod output;
+mod pipeline;
+mod run;
+mod workers;
+
+pub use chunk::Counts;
+pub use ledger::Ledger;
+pub use run::{Ingested, Options, SourceReport, ingest};

@@ -1,0 +1,113 @@
+//! The files of one source: a row group at a time, in order, renamed into place only when whole.
+
+use std::collections::BTreeMap;
+
+use data::lake::{FileSink, Lake, Table, WrittenFile};
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use parquet::file::writer::SerializedFileWriter;
+use tokio::runtime::Handle;
+
+use super::encode::FileLayout;
+use crate::error::{Error, Result};
+
+/// A file is ended behind the row group that brings it here.
+const FILE_BYTES: u64 = 256 << 20;
+
+/// The open and the finished files of one table, at most one open for each partition.
+pub struct Output {
+    lake: Lake,
+    table: Table,
+    pub layout: FileLayout,
+    runtime: Handle,
+    open: BTreeMap<Option<String>, Open>,
+    finished: Vec<WrittenFile>,
+}
+
+struct Open {
+    path: String,
+    rows: u64,
+    writer: SerializedFileWriter<FileSink>,
+}
+
+impl Output {
+    /// # Errors
+    /// When the table's schema has no Parquet form.
+    pub fn new(lake: &Lake, table: Table, runtime: &Handle) -> Result<Self> {
+        Ok(Self {
+            lake: lake.clone(),
+            table,
+            layout: FileLayout::of(table).map_err(Error::Ingest)?,
+            runtime: runtime.clone(),
+            open: BTreeMap::new(),
+            finished: Vec::new(),
+        })
+    }
+
+    /// Adds a row group to the file of `partition` (`column=value`).
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
+        if !self.open.contains_key(&partition) {
+            let open = self.start(partition.as_deref())?;
+            self.open.insert(partition.clone(), open);
+        }
+        let Some(open) = self.open.get_mut(&partition) else { return Ok(()) };
+        let mut append = || -> parquet::errors::Result<()> {
+            let mut group = open.writer.next_row_group()?;
+            for chunk in chunks {
+                chunk.append_to_row_group(&mut group)?;
+            }
+            group.close()?;
+            Ok(())
+        };
+        append().map_err(Error::Ingest)?;
+        open.rows += rows;
+        if open.writer.inner().written() >= FILE_BYTES {
+            self.end(&partition)?;
+        }
+        Ok(())
+    }
+
+    /// Ends every file and names them all.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
+        let open: Vec<_> = self.open.keys().cloned().collect();
+        for partition in open {
+            self.end(&partition)?;
+        }
+        Ok(std::mem::take(&mut self.finished))
+    }
+
+    fn start(&self, partition: Option<&str>) -> Result<Open> {
+        let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
+        let path = partition.map_or_else(|| name.clone(), |partition| format!("{partition}/{name}"));
+        let sink = FileSink::create(&self.lake, self.table, &path, &self.runtime)?;
+        let writer = SerializedFileWriter::new(sink, self.layout.parquet.clone(), self.layout.properties.clone())
+            .map_err(Error::Ingest)?;
+        Ok(Open { path, rows: 0, writer })
+    }
+
+    fn end(&mut self, partition: &Option<String>) -> Result<()> {
+        let Some(open) = self.open.remove(partition) else { return Ok(()) };
+        let sink = open.writer.into_inner().map_err(Error::Ingest)?;
+        let bytes = sink.finish().map_err(Error::Upload)?;
+        let partition = partition.as_deref().and_then(|text| text.split_once('='));
+        let partition = partition.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        self.finished.push(WrittenFile::new(open.path, bytes, partition, open.rows));
+        Ok(())
+    }
+}
+
+/// What was written of an abandoned source goes away; finished files that no commit names are left to vacuum.
+impl Drop for Output {
+    fn drop(&mut self) {
+        for (_, open) in std::mem::take(&mut self.open) {
+            if let Ok(sink) = open.writer.into_inner() {
+                sink.abort();
+            }
+        }
+    }
+}

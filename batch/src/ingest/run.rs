@@ -1,0 +1,255 @@
+//! Every given source into the lake, one after the other, each in its own commits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data::lake::{Lake, SourceRow, Table, Tables, WriterLock, WrittenFile};
+use data::{DateEvidence, DateFormat, EventTime, Rules};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use super::chunk::Counts;
+use super::fingerprint::Fingerprint;
+use super::ledger::{Ledger, Standing};
+use super::output::Output;
+use super::pipeline::{self, Outcome, Start};
+use super::workers::Shared;
+use crate::csv::dialect::{Layout, Wishes, detect};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::source::Source;
+
+const HEAD_BYTES: usize = 1 << 20;
+
+/// How to ingest.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub wishes: Wishes,
+    pub allow_overlap: bool,
+    pub threads: usize,
+}
+
+/// What became of one source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceReport {
+    pub source: String,
+    pub read: u64,
+    pub accepted: u64,
+    pub rejected: BTreeMap<&'static str, u64>,
+    pub already_known: u64,
+    /// What was detected, and why: a sentence each.
+    pub evidence: Vec<String>,
+}
+
+/// What became of all sources.
+#[derive(Clone, Debug, Default)]
+pub struct Ingested {
+    pub counts: Counts,
+    pub already_known: u64,
+    pub sources: Vec<SourceReport>,
+}
+
+/// Ingests every source; what is committed stays committed when a later one fails.
+///
+/// # Errors
+/// When a source cannot be read or is refused, or the lake cannot be written.
+pub fn ingest(
+    lake: &Lake,
+    tables: &mut Tables,
+    ledger: &mut Ledger,
+    lock: &WriterLock,
+    sources: &[Source],
+    rules: &Rules,
+    options: &Options,
+    runtime: &Handle,
+    progress: &Progress,
+) -> Result<Ingested> {
+    let mut ingested = Ingested::default();
+    let mut ingest = Ingest { lake, tables, ledger, lock, rules, options, runtime, progress };
+    for source in sources {
+        let (counts, report) = ingest.source(source)?;
+        ingested.counts.add(&counts);
+        ingested.already_known += report.already_known;
+        ingested.sources.push(report);
+    }
+    Ok(ingested)
+}
+
+struct Ingest<'a> {
+    lake: &'a Lake,
+    tables: &'a mut Tables,
+    ledger: &'a mut Ledger,
+    lock: &'a WriterLock,
+    rules: &'a Rules,
+    options: &'a Options,
+    runtime: &'a Handle,
+    progress: &'a Progress,
+}
+
+/// The files of one reading of a source.
+struct Reading {
+    outcome: Outcome,
+    orders: Output,
+    refused: Output,
+}
+
+impl Ingest<'_> {
+    fn source(&mut self, source: &Source) -> Result<(Counts, SourceReport)> {
+        let mut head = Vec::new();
+        let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
+        let layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
+            .map_err(|reason| Error::Source { name: source.name.clone(), reason })?;
+        let standing = self.ledger.standing(source, &head, self.options.allow_overlap)?;
+        let (start, known) = match &standing {
+            Standing::Known { lines_read } => return Ok((Counts::default(), known_report(source, *lines_read))),
+            Standing::New => (Start { bytes: layout.header_bytes as u64, lines: layout.header_lines }, 0),
+            Standing::Grown { bytes, lines, lines_read, .. } => (Start { bytes: *bytes, lines: *lines }, *lines_read),
+        };
+        let (layout, reading) = self.read(source, layout, start)?;
+        let mut report = report(source, &layout, &reading.outcome, known, &standing);
+        if standing == Standing::New {
+            let overlap = self.ledger.check_overlap(source, reading.outcome.invoices.hashes(), self.options.allow_overlap)?;
+            report.evidence.extend(overlap);
+        }
+        let counts = reading.outcome.counts.clone();
+        self.commit(source, &head, known, reading, &report)?;
+        Ok((counts, report))
+    }
+
+    /// Reads the source, and once more when its dates turn out to be of the other order.
+    fn read(&self, source: &Source, mut layout: Layout, start: Start) -> Result<(Layout, Reading)> {
+        let reading = self.read_once(source, &layout, start)?;
+        let DateFormat::Order(assumed) = layout.dates else { return Ok((layout, reading)) };
+        if self.options.wishes.dates.is_some() {
+            return Ok((layout, reading));
+        }
+        match reading.outcome.dates.decide() {
+            None => Err(Error::Source {
+                name: source.name.clone(),
+                reason: "every date can be read as month/day and as day/month, and nothing tells which is meant; pass --date-format mdy or --date-format dmy".to_owned(),
+            }),
+            Some(order) if order == assumed => Ok((layout, reading)),
+            Some(order) => {
+                drop(reading);
+                layout.dates = DateFormat::Order(order);
+                let again = self.read_once(source, &layout, start)?;
+                Ok((layout, again))
+            }
+        }
+    }
+
+    fn read_once(&self, source: &Source, layout: &Layout, start: Start) -> Result<Reading> {
+        let mut orders = Output::new(self.lake, Table::Orders, self.runtime)?;
+        let mut refused = Output::new(self.lake, Table::RejectedOrders, self.runtime)?;
+        let mut text = source.open()?;
+        let bar = self.progress.bytes(&format!("reading {}", source.name), text.stored);
+        let shared = Arc::new(Shared {
+            layout: layout.clone(),
+            rules: self.rules.clone(),
+            source: source.name.clone(),
+            orders: orders.layout.clone(),
+            refused: refused.layout.clone(),
+        });
+        let outcome =
+            pipeline::run(&mut text, start, &shared, &mut orders, &mut refused, self.options.threads, |at| bar.at(at))?;
+        Ok(Reading { outcome, orders, refused })
+    }
+
+    /// Ledger, refused lines, accepted lines, in this order: the last commit makes the source count.
+    fn commit(&mut self, source: &Source, head: &[u8], known: u64, reading: Reading, report: &SourceReport) -> Result<()> {
+        let Reading { outcome, orders, refused } = reading;
+        let lines_read = known + outcome.counts.read();
+        let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices);
+        let row = SourceRow {
+            source_id: outcome.id.clone(),
+            source: source.name.clone(),
+            ingested_at: EventTime::now(),
+            bytes: outcome.bytes,
+            lines: outcome.lines,
+            read: outcome.counts.read(),
+            accepted: outcome.counts.accepted,
+            rejected: serde_json::to_string(&report.rejected)?,
+            fingerprint: serde_json::to_string(&fingerprint)?,
+            evidence: serde_json::to_string(&report.evidence)?,
+        };
+        let (orders, refused) = (orders.finish()?, refused.finish()?);
+        self.lock.check()?;
+        let lines = i64::try_from(lines_read).unwrap_or(i64::MAX);
+        self.runtime.block_on(async {
+            self.tables.get_mut(Table::Sources).append_rows(&row.to_batch()?).await?;
+            append_once(self.tables, Table::RejectedOrders, refused, &row, lines).await?;
+            append_once(self.tables, Table::Orders, orders, &row, lines).await
+        })?;
+        self.ledger.add(row, fingerprint);
+        Ok(())
+    }
+}
+
+/// Appends under the source's application id, unless an earlier run that was cut off did.
+async fn append_once(tables: &mut Tables, table: Table, files: Vec<WrittenFile>, row: &SourceRow, lines: i64) -> Result<()> {
+    let id = SourceRow::application_id(&row.source_id);
+    let snapshot = tables.get_mut(table);
+    if snapshot.application_version(&id).await?.is_none() {
+        snapshot.append(files, Some((&id, lines))).await?;
+    }
+    Ok(())
+}
+
+fn known_report(source: &Source, lines_read: u64) -> SourceReport {
+    SourceReport {
+        source: source.name.clone(),
+        read: lines_read,
+        accepted: 0,
+        rejected: BTreeMap::new(),
+        already_known: lines_read,
+        evidence: vec!["was ingested before, under this or another name: nothing is counted twice".to_owned()],
+    }
+}
+
+fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, standing: &Standing) -> SourceReport {
+    let mut evidence = Vec::new();
+    if let Standing::Grown { bytes, from, .. } = standing {
+        evidence.push(format!("continues {from}, which was ingested before: its first {bytes} bytes are passed over"));
+    }
+    evidence.push(format!("fields are separated by {}", delimiter_name(layout.delimiter)));
+    evidence.push(encoding_evidence(layout, outcome));
+    evidence.push(date_evidence(layout, &outcome.dates));
+    SourceReport {
+        source: source.name.clone(),
+        read: known + outcome.counts.read(),
+        accepted: outcome.counts.accepted,
+        rejected: outcome.counts.by_reason(),
+        already_known: known,
+        evidence,
+    }
+}
+
+fn delimiter_name(delimiter: u8) -> String {
+    match delimiter {
+        b'\t' => "tabs".to_owned(),
+        other => format!("{:?}", char::from(other)),
+    }
+}
+
+fn encoding_evidence(layout: &Layout, outcome: &Outcome) -> String {
+    use crate::csv::dialect::Encoding;
+    match (layout.encoding, outcome.not_utf8) {
+        (Encoding::Utf8, _) => "encoding is UTF-8, as asked".to_owned(),
+        (Encoding::Windows1252, _) => "encoding is Windows-1252 (ISO-8859-1), as asked".to_owned(),
+        (Encoding::Detect, 0) => "encoding is UTF-8: every line is valid".to_owned(),
+        (Encoding::Detect, lines) => {
+            format!("encoding is Windows-1252 (ISO-8859-1): {lines} lines are not UTF-8, the others are plain in both")
+        }
+    }
+}
+
+fn date_evidence(layout: &Layout, dates: &DateEvidence) -> String {
+    match &layout.dates {
+        DateFormat::Pattern(pattern) => format!("dates are {pattern}, as asked"),
+        DateFormat::Order(order) if dates.month_first_only + dates.day_first_only + dates.either > 0 => format!(
+            "dates are {order}: {} lines can only be month/day, {} only day/month, {} either; {} steps back in time as month/day, {} as day/month",
+            dates.month_first_only, dates.day_first_only, dates.either, dates.back_steps.0, dates.back_steps.1
+        ),
+        DateFormat::Order(_) => format!("dates are plain: {} lines in ISO 8601 or alike", dates.plain),
+    }
+}

@@ -1,0 +1,121 @@
+//! The threads that parse chunks and encode row groups.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use data::Rules;
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
+
+use super::chunk::{Parsed, parse};
+use super::encode::{FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
+use crate::csv::dialect::Layout;
+
+/// What a thread is asked to do; `ticket` orders the answers.
+pub enum Job {
+    Parse { ticket: u64, text: Arc<Vec<u8>>, from: usize, last: bool },
+    EncodeOrders { ticket: u64, partition: String, pieces: Vec<Piece> },
+    EncodeRefused { ticket: u64, pieces: Vec<RefusedPiece> },
+}
+
+/// What a thread answers.
+pub enum Answer {
+    Parsed { ticket: u64, text: Arc<Vec<u8>>, from: usize, last: bool, parsed: Parsed },
+    Encoded { ticket: u64, group: RowGroup },
+}
+
+/// An encoded row group and where it belongs: `None` is `rejected_orders`.
+pub struct RowGroup {
+    pub partition: Option<String>,
+    pub rows: u64,
+    pub chunks: parquet::errors::Result<Vec<ArrowColumnChunk>>,
+}
+
+/// What all jobs of one source share.
+pub struct Shared {
+    pub layout: Layout,
+    pub rules: Rules,
+    pub source: String,
+    pub orders: FileLayout,
+    pub refused: FileLayout,
+}
+
+/// A fixed set of threads that share one queue of jobs.
+pub struct Workers {
+    jobs: Option<SyncSender<Job>>,
+    answers: Receiver<Answer>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    #[must_use]
+    pub fn start(threads: usize, shared: &Arc<Shared>) -> Self {
+        let (jobs, queue) = sync_channel::<Job>(64);
+        let (reply, answers) = sync_channel(256);
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = (0..threads)
+            .map(|_| {
+                let (queue, reply, shared) = (queue.clone(), reply.clone(), shared.clone());
+                thread::spawn(move || work(&queue, &reply, &shared))
+            })
+            .collect();
+        Self { jobs: Some(jobs), answers, threads }
+    }
+
+    pub fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // Fails only when every thread has panicked; the next answer then says so.
+            let _ = jobs.send(job);
+        }
+    }
+
+    /// Waits for the next answer, in no order.
+    ///
+    /// # Panics
+    /// When every thread has panicked.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a panic in a thread is a broken invariant and is passed on")]
+    pub fn receive(&self) -> Answer {
+        self.answers.recv().expect("a worker thread lives")
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.jobs = None;
+        while self.answers.try_recv().is_ok() {}
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, reply: &SyncSender<Answer>, shared: &Shared) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if reply.send(answer(job, shared)).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(job: Job, shared: &Shared) -> Answer {
+    let encoding = shared.layout.encoding;
+    match job {
+        Job::Parse { ticket, text, from, last } => {
+            let parsed = parse(text.get(from..).unwrap_or_default(), last, &shared.layout, &shared.rules);
+            Answer::Parsed { ticket, text, from, last, parsed }
+        }
+        Job::EncodeOrders { ticket, partition, pieces } => {
+            let rows = pieces.iter().map(|piece| piece.rows.len() as u64).sum();
+            let chunks = encode_orders(&pieces, &shared.source, encoding, &shared.orders);
+            Answer::Encoded { ticket, group: RowGroup { partition: Some(partition), rows, chunks } }
+        }
+        Job::EncodeRefused { ticket, pieces } => {
+            let rows = pieces.iter().map(|piece| piece.refused.line.len() as u64).sum();
+            let chunks = encode_refused(&pieces, &shared.source, encoding, &shared.refused);
+            Answer::Encoded { ticket, group: RowGroup { partition: None, rows, chunks } }
+        }
+    }
+}

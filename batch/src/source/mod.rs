@@ -1,0 +1,178 @@
+//! Where order lines come from: files of several kinds, folders, globs and standard input.
+
+mod input;
+mod parquet;
+mod workbook;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+
+pub use input::expand;
+
+/// One file's worth of delimited text, which can be read more than once.
+#[derive(Debug)]
+pub struct Source {
+    /// As reports and tables show it.
+    pub name: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    /// Standard input and rendered workbooks: removed when dropped.
+    Spooled(File),
+}
+
+/// What a file is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Gzip,
+    Zstd,
+    Workbook,
+    Parquet,
+}
+
+impl Kind {
+    fn of(magic: &[u8]) -> Self {
+        match magic {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [b'P', b'K', 3, 4, ..] => Self::Workbook,
+            [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
+            _ => Self::Text,
+        }
+    }
+}
+
+impl Source {
+    /// Prepares a file; workbooks and Parquet files are rendered as delimited text into a temporary file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no workbook or Parquet file inside.
+    pub fn of_file(path: PathBuf) -> Result<Self> {
+        let name = path.display().to_string();
+        let fail = |source| Error::Read { name: name.clone(), source };
+        let mut magic = [0; 4];
+        let mut file = File::open(&path).map_err(fail)?;
+        let length = read_up_to(&mut file, &mut magic).map_err(fail)?;
+        let place = match Kind::of(magic.get(..length).unwrap_or_default()) {
+            Kind::Workbook => Place::Spooled(workbook::render(&path, &name)?),
+            Kind::Parquet => Place::Spooled(parquet::render(file, &name)?),
+            Kind::Text | Kind::Gzip | Kind::Zstd => Place::File(path),
+        };
+        Ok(Self { name, place })
+    }
+
+    /// Spools standard input, which can be read only once.
+    ///
+    /// # Errors
+    /// When it cannot be read or the temporary folder is full.
+    pub fn of_stdin() -> Result<Self> {
+        let name = "stdin".to_owned();
+        let fail = |source| Error::Read { name: "stdin".to_owned(), source };
+        let mut file = tempfile::NamedTempFile::new().map_err(fail)?;
+        io::copy(&mut io::stdin().lock(), &mut file).map_err(fail)?;
+        let spooled = Self::of_file(file.path().to_owned())?;
+        let place = match spooled.place {
+            Place::File(_) => Place::Spooled(file.into_file()),
+            rendered @ Place::Spooled(_) => rendered,
+        };
+        Ok(Self { name, place })
+    }
+
+    /// Opens the text from its start.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open(&self) -> Result<Text> {
+        let fail = |source| Error::Read { name: self.name.clone(), source };
+        let mut file = match &self.place {
+            Place::File(path) => File::open(path).map_err(fail)?,
+            Place::Spooled(file) => file.try_clone().map_err(fail)?,
+        };
+        file.rewind().map_err(fail)?;
+        let mut magic = [0; 4];
+        let length = read_up_to(&mut file, &mut magic).map_err(fail)?;
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        let stored = file.metadata().map_err(fail)?.len();
+        let counted = Counted { file, position: 0 };
+        let (reader, compressed) = match Kind::of(magic.get(..length).unwrap_or_default()) {
+            Kind::Gzip => (Reader::Gzip(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted)))), true),
+            Kind::Zstd => (Reader::Zstd(Box::new(zstd::Decoder::new(counted).map_err(fail)?)), true),
+            _ => (Reader::Plain(counted), false),
+        };
+        Ok(Text { name: self.name.clone(), reader, stored, compressed })
+    }
+}
+
+/// The decompressed bytes of a source.
+pub struct Text {
+    name: String,
+    reader: Reader,
+    /// Bytes as stored, compressed or not.
+    pub stored: u64,
+    compressed: bool,
+}
+
+enum Reader {
+    Plain(Counted),
+    Gzip(Box<flate2::read::MultiGzDecoder<BufReader<Counted>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Counted>>>),
+}
+
+struct Counted {
+    file: File,
+    position: u64,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+impl Text {
+    /// Fills `buffer` with up to `wanted` more bytes; fewer only at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is cut short or damaged.
+    pub fn append_to(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
+        let limit = wanted as u64;
+        let read = match &mut self.reader {
+            Reader::Plain(reader) => reader.take(limit).read_to_end(buffer),
+            Reader::Gzip(reader) => reader.take(limit).read_to_end(buffer),
+            Reader::Zstd(reader) => reader.take(limit).read_to_end(buffer),
+        };
+        read.map_err(|source| {
+            let name = self.name.clone();
+            if self.compressed { Error::Damaged { name, source } } else { Error::Read { name, source } }
+        })
+    }
+
+    /// Stored bytes read so far.
+    pub fn position(&self) -> u64 {
+        match &self.reader {
+            Reader::Plain(reader) => reader.position,
+            Reader::Gzip(reader) => reader.get_ref().get_ref().position,
+            Reader::Zstd(reader) => reader.get_ref().get_ref().position,
+        }
+    }
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
+            length => filled += length,
+        }
+    }
+    Ok(filled)
+}

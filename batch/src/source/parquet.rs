@@ -1,0 +1,31 @@
+//! Parquet files, rendered as delimited text.
+
+use std::fs::File;
+use std::io::BufWriter;
+
+use arrow::csv::WriterBuilder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::error::{Error, Result};
+
+/// Renders `file` into a temporary file: times in ISO 8601, decimals and numbers in full.
+///
+/// # Errors
+/// When the file is no Parquet file inside, or has columns that text cannot show.
+pub fn render(file: File, name: &str) -> Result<File> {
+    let unreadable = |error: &dyn std::fmt::Display| Error::Source {
+        name: name.to_owned(),
+        reason: format!("is no readable Parquet file ({error}); write it again"),
+    };
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| unreadable(&error))?;
+    let spooled = tempfile::tempfile().map_err(|source| Error::Read { name: name.to_owned(), source })?;
+    let mut writer = WriterBuilder::new().with_header(true).build(BufWriter::new(spooled));
+    for batch in batches {
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        writer.write(&batch).map_err(|error| unreadable(&error))?;
+    }
+    let out = writer.into_inner();
+    out.into_inner().map_err(|error| Error::Read { name: name.to_owned(), source: error.into_error() })
+}

@@ -1,0 +1,286 @@
+//! The rule that accepts or refuses an order line: one function for files, topics and tests (L-3).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::numbers::{DecimalMark, parse_money, parse_quantity};
+use crate::{EventTime, Money};
+
+/// One order line as its source spells it; a field that the source lacks is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RawLine<'a> {
+    pub invoice: &'a [u8],
+    pub stock_code: &'a [u8],
+    pub quantity: &'a [u8],
+    pub unit_price: &'a [u8],
+    pub customer_id: &'a [u8],
+}
+
+/// What an accepted line holds beyond its text fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderLine<'a> {
+    pub invoice: &'a [u8],
+    pub stock_code: &'a [u8],
+    pub customer_id: &'a [u8],
+    /// Pieces; negative only for a netted cancellation.
+    pub quantity: i64,
+    pub unit_price: Money,
+    /// `quantity × unit_price`.
+    pub amount: Money,
+    pub ordered_at: EventTime,
+}
+
+/// Why a line is refused. The order is that of the checks: a line has one reason, the first that applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    Malformed,
+    BadEncoding,
+    MissingInvoice,
+    Cancellation,
+    Adjustment,
+    ExcludedStockCode,
+    MissingCustomer,
+    BadQuantity,
+    NonPositiveQuantity,
+    BadPrice,
+    NonPositivePrice,
+    BadDate,
+    AmountOverflow,
+}
+
+impl Reason {
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::BadEncoding,
+        Self::MissingInvoice,
+        Self::Cancellation,
+        Self::Adjustment,
+        Self::ExcludedStockCode,
+        Self::MissingCustomer,
+        Self::BadQuantity,
+        Self::NonPositiveQuantity,
+        Self::BadPrice,
+        Self::NonPositivePrice,
+        Self::BadDate,
+        Self::AmountOverflow,
+    ];
+
+    /// The name in `rejected_orders.reason`, in reports and in dead letters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::BadEncoding => "bad_encoding",
+            Self::MissingInvoice => "missing_invoice",
+            Self::Cancellation => "cancellation",
+            Self::Adjustment => "adjustment",
+            Self::ExcludedStockCode => "excluded_stock_code",
+            Self::MissingCustomer => "missing_customer",
+            Self::BadQuantity => "bad_quantity",
+            Self::NonPositiveQuantity => "non_positive_quantity",
+            Self::BadPrice => "bad_price",
+            Self::NonPositivePrice => "non_positive_price",
+            Self::BadDate => "bad_date",
+            Self::AmountOverflow => "amount_overflow",
+        }
+    }
+
+    /// Position in [`Reason::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// What becomes of cancellation lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cancellations {
+    /// Refused, with their reason.
+    #[default]
+    Drop,
+    /// Accepted with a negative amount, which their customer's monetary value loses.
+    Net,
+}
+
+impl fmt::Display for Cancellations {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Drop => "drop",
+            Self::Net => "net",
+        })
+    }
+}
+
+/// The choices of the cleaning rule. A lake is made with one set and keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    pub cancellations: Cancellations,
+    /// Stock codes that are no products: `POST`, `M`, …
+    pub exclude_stock_codes: BTreeSet<String>,
+    /// Invoices that begin so are cancellations; empty switches the check off.
+    pub cancellation_prefix: String,
+    /// Invoices that begin so are adjustments; empty switches the check off.
+    pub adjustment_prefix: String,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            cancellations: Cancellations::Drop,
+            exclude_stock_codes: BTreeSet::new(),
+            cancellation_prefix: "C".to_owned(),
+            adjustment_prefix: "A".to_owned(),
+        }
+    }
+}
+
+impl Rules {
+    /// Accepts `line`, or says why not. `ordered_at` is its date as its source's format reads it.
+    ///
+    /// # Errors
+    /// The first [`Reason`] that applies.
+    pub fn clean<'a>(
+        &self,
+        line: &RawLine<'a>,
+        ordered_at: Option<EventTime>,
+        mark: DecimalMark,
+    ) -> Result<OrderLine<'a>, Reason> {
+        let invoice = line.invoice.trim_ascii();
+        let stock_code = line.stock_code.trim_ascii();
+        let cancelled = self.check_invoice(invoice)?;
+        if self.excludes(stock_code) {
+            return Err(Reason::ExcludedStockCode);
+        }
+        let customer_id = customer_id(line.customer_id).ok_or(Reason::MissingCustomer)?;
+        let quantity = parse_quantity(line.quantity, mark).ok_or(Reason::BadQuantity)?;
+        if cancelled && quantity >= 0 {
+            return Err(Reason::Cancellation);
+        }
+        if !cancelled && quantity <= 0 {
+            return Err(Reason::NonPositiveQuantity);
+        }
+        let unit_price = parse_money(line.unit_price, mark).ok_or(Reason::BadPrice)?;
+        if unit_price <= Money::ZERO {
+            return Err(Reason::NonPositivePrice);
+        }
+        let ordered_at = ordered_at.ok_or(Reason::BadDate)?;
+        let amount = unit_price.times(quantity).ok_or(Reason::AmountOverflow)?;
+        Ok(OrderLine { invoice, stock_code, customer_id, quantity, unit_price, amount, ordered_at })
+    }
+
+    /// Whether `invoice` is a cancellation to be netted.
+    fn check_invoice(&self, invoice: &[u8]) -> Result<bool, Reason> {
+        if invoice.is_empty() {
+            return Err(Reason::MissingInvoice);
+        }
+        if begins(invoice, &self.cancellation_prefix) {
+            return match self.cancellations {
+                Cancellations::Drop => Err(Reason::Cancellation),
+                Cancellations::Net => Ok(true),
+            };
+        }
+        if begins(invoice, &self.adjustment_prefix) {
+            return Err(Reason::Adjustment);
+        }
+        Ok(false)
+    }
+
+    fn excludes(&self, stock_code: &[u8]) -> bool {
+        !self.exclude_stock_codes.is_empty()
+            && std::str::from_utf8(stock_code).is_ok_and(|code| self.exclude_stock_codes.contains(code))
+    }
+}
+
+fn begins(invoice: &[u8], prefix: &str) -> bool {
+    !prefix.is_empty() && invoice.starts_with(prefix.as_bytes())
+}
+
+/// The id without surrounding space and, when numeric, without the `.0` that spreadsheets add.
+#[must_use]
+pub fn customer_id(text: &[u8]) -> Option<&[u8]> {
+    let id = text.trim_ascii();
+    let id = match id.split_last() {
+        Some((b'0', _)) => id.strip_suffix(b".0").filter(|number| number.iter().all(u8::is_ascii_digit)).unwrap_or(id),
+        _ => id,
+    };
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>(invoice: &'a str, quantity: &'a str, price: &'a str, customer: &'a str) -> RawLine<'a> {
+        RawLine {
+            invoice: invoice.as_bytes(),
+            stock_code: b"85123A",
+            quantity: quantity.as_bytes(),
+            unit_price: price.as_bytes(),
+            customer_id: customer.as_bytes(),
+        }
+    }
+
+    fn verdict(rules: &Rules, line: &RawLine<'_>) -> Result<i64, Reason> {
+        rules.clean(line, Some(EventTime::at_day(1)), DecimalMark::Point).map(|line| line.amount.raw())
+    }
+
+    #[test]
+    fn accepts_and_refuses_with_the_first_reason() {
+        let cases = [
+            (line("536365", "6", "2.55", "17850"), Ok(153_000)),
+            (line("", "6", "2.55", "17850"), Err(Reason::MissingInvoice)),
+            (line("C536365", "-6", "2.55", ""), Err(Reason::Cancellation)),
+            (line("A563185", "1", "11062.06", ""), Err(Reason::Adjustment)),
+            (line("536365", "x", "y", ""), Err(Reason::MissingCustomer)),
+            (line("536365", "six", "y", "17850"), Err(Reason::BadQuantity)),
+            (line("536365", "-6", "y", "17850"), Err(Reason::NonPositiveQuantity)),
+            (line("536365", "6", "free", "17850"), Err(Reason::BadPrice)),
+            (line("536365", "6", "0", "17850"), Err(Reason::NonPositivePrice)),
+            (line("536365", "999999999999", "99999999", "17850"), Err(Reason::AmountOverflow)),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(verdict(&Rules::default(), &line), expected, "{line:?}");
+        }
+        let undated = Rules::default().clean(&line("1", "6", "2.55", "17850"), None, DecimalMark::Point);
+        assert_eq!(undated.map(|line| line.quantity), Err(Reason::BadDate));
+    }
+
+    #[test]
+    fn nets_cancellations_on_request() {
+        let rules = Rules { cancellations: Cancellations::Net, ..Rules::default() };
+        assert_eq!(verdict(&rules, &line("C1", "-6", "2.55", "17850")), Ok(-153_000));
+        assert_eq!(verdict(&rules, &line("C1", "6", "2.55", "17850")), Err(Reason::Cancellation));
+        assert_eq!(verdict(&rules, &line("1", "-6", "2.55", "17850")), Err(Reason::NonPositiveQuantity));
+    }
+
+    #[test]
+    fn excludes_stock_codes_and_honours_prefixes() {
+        let rules = Rules {
+            exclude_stock_codes: BTreeSet::from(["85123A".to_owned()]),
+            cancellation_prefix: String::new(),
+            ..Rules::default()
+        };
+        assert_eq!(verdict(&rules, &line("1", "6", "2.55", "17850")), Err(Reason::ExcludedStockCode));
+        let open = Rules { exclude_stock_codes: BTreeSet::new(), ..rules };
+        assert_eq!(verdict(&open, &line("C1", "6", "2.55", "17850")), Ok(153_000));
+    }
+
+    #[test]
+    fn trims_customer_ids() {
+        let cases = [("12347.0", Some("12347")), (" U00042 ", Some("U00042")), ("v1.0", Some("v1.0")), ("", None), ("  ", None), ("0", Some("0")), (".0", Some(""))];
+        for (text, id) in cases {
+            let expected = id.map(str::as_bytes).filter(|id| !id.is_empty());
+            assert_eq!(customer_id(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use arrow::error::ArrowError;
+use deltalake_core::DeltaTableError;
+use parquet::errors::ParquetError;
+
+use super::Table;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong with a lake.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("lake {location}: {reason}; give a folder or s3://bucket/prefix with --lake")]
+    Location { location: String, reason: String },
+    #[error("table {}: {source}", .table.name())]
+    Delta { table: Table, source: Box<DeltaTableError> },
+    #[error("table {}: {source}", .table.name())]
+    Storage { table: Table, source: object_store::Error },
+    #[error("table {}, file {path}: {source}", .table.name())]
+    File { table: Table, path: String, source: ParquetError },
+    #[error("table {}: {source}", .table.name())]
+    Columns { table: Table, source: ArrowError },
+    #[error("table {}: {reason}", .table.name())]
+    Content { table: Table, reason: String },
+    #[error("lake {location} has no publication {}; `batch history` lists them", .id.map_or_else(|| "yet".to_owned(), |id| id.to_string()))]
+    NoPublication { location: String, id: Option<i64> },
+    #[error(
+        "lake {location} was made with {key} = {kept}, not {asked}; leave the setting out, or ingest into a new lake"
+    )]
+    OtherRules { location: String, key: &'static str, kept: String, asked: String },
+    #[error("lake {location} is being written by {holder}; waited {waited_s} s; try again later or raise --wait")]
+    Locked { location: String, holder: String, waited_s: u64 },
+    #[error("lake {location}: the write lock was lost to another run; nothing was published")]
+    LockLost { location: String },
+    #[error("lake {location}: cannot take the write lock: {reason}")]
+    Lock { location: String, reason: String },
+}
+
+impl Error {
+    pub(super) fn delta(table: Table) -> impl FnOnce(DeltaTableError) -> Self {
+        move |source| Self::Delta { table, source: Box::new(source) }
+    }
+
+    pub(super) fn storage(table: Table) -> impl FnOnce(object_store::Error) -> Self {
+        move |source| Self::Storage { table, source }
+    }
+
+    pub(super) fn file(table: Table, path: &str) -> impl FnOnce(ParquetError) -> Self {
+        move |source| Self::File { table, path: path.to_owned(), source }
+    }
+
+    pub(super) fn columns(table: Table) -> impl FnOnce(ArrowError) -> Self {
+        move |source| Self::Columns { table, source }
+    }
+}

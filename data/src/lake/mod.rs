@@ -1,0 +1,172 @@
+//! The lake: one folder or object-store prefix, every table in it a Delta table.
+
+mod error;
+mod files;
+mod lock;
+mod publication;
+mod schema;
+mod source;
+mod store;
+mod table;
+mod vacuum;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deltalake_core::ensure_table_uri;
+use futures::future::try_join_all;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use url::Url;
+
+pub use error::{Error, Result};
+pub use files::{FileHandle, FileSink, WrittenFile, writer_properties};
+pub use lock::WriterLock;
+pub use publication::{
+    Publication, PublicationRow, PublishedQuality, Versions, money_at, money_column, times_column,
+};
+pub use schema::{MONTH_COLUMN, money_type, time_type};
+pub use source::SourceRow;
+pub use table::{DataFile, Snapshot};
+pub use vacuum::{Vacuumed, vacuum};
+
+use crate::cleaning::Rules;
+
+/// The tables of a lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    Orders,
+    RejectedOrders,
+    Sources,
+    CustomerRfm,
+    CustomerSegments,
+    SegmentProfiles,
+    Publications,
+}
+
+impl Table {
+    pub const ALL: [Self; 7] = [
+        Self::Orders,
+        Self::RejectedOrders,
+        Self::Sources,
+        Self::CustomerRfm,
+        Self::CustomerSegments,
+        Self::SegmentProfiles,
+        Self::Publications,
+    ];
+
+    /// The table's folder.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::RejectedOrders => "rejected_orders",
+            Self::Sources => "sources",
+            Self::CustomerRfm => "customer_rfm",
+            Self::CustomerSegments => "customer_segments",
+            Self::SegmentProfiles => "segment_profiles",
+            Self::Publications => "publications",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+}
+
+/// A lake's place and the way to its storage.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: Url,
+    options: HashMap<String, String>,
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl Lake {
+    /// Names a lake: a folder (made when missing) or `s3://bucket/prefix`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the address is of no known kind.
+    pub fn open(location: &str) -> Result<Self> {
+        let bad_location = |reason: String| Error::Location { location: location.to_owned(), reason };
+        if !location.contains("://") {
+            std::fs::create_dir_all(location).map_err(|error| bad_location(error.to_string()))?;
+        }
+        let root = ensure_table_uri(location).map_err(|error| bad_location(error.to_string()))?;
+        let options = store::options_from_env();
+        let (store, prefix) = store::open(&root, &options).map_err(|error| bad_location(error.to_string()))?;
+        Ok(Self { root, options, store, prefix })
+    }
+
+    /// The folder, when the lake is one on this machine.
+    #[must_use]
+    pub fn local_path(&self) -> Option<PathBuf> {
+        if self.root.scheme() == "file" { self.root.to_file_path().ok() } else { None }
+    }
+
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.local_path().map_or_else(|| self.root.to_string(), |path| path.display().to_string())
+    }
+
+    /// The table at `version`, or as it is now; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When the storage or the table's log cannot be read.
+    pub async fn snapshot(&self, table: Table, version: Option<u64>) -> Result<Option<Snapshot>> {
+        Snapshot::open(self, table, version).await
+    }
+
+    /// Every table as it is now, made where missing; a new lake keeps `rules`.
+    ///
+    /// # Errors
+    /// When the storage refuses, or the lake was made with other rules.
+    pub async fn tables(&self, rules: &Rules) -> Result<Tables> {
+        let snapshots = try_join_all(Table::ALL.map(|table| Snapshot::open_or_create(self, table, rules))).await?;
+        Ok(Tables { snapshots: Table::ALL.into_iter().zip(snapshots).collect() })
+    }
+
+    fn table_url(&self, table: Table) -> Result<Url> {
+        let mut url = self.root.clone();
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", self.root.path()));
+        }
+        url.join(&format!("{}/", table.name()))
+            .map_err(|error| Error::Location { location: self.location(), reason: error.to_string() })
+    }
+
+    /// A file's path within the lake's store.
+    fn object_path(&self, table: Table, relative: &str) -> Path {
+        let mut path = self.prefix.clone().join(table.name());
+        for part in relative.split('/') {
+            path = path.join(part);
+        }
+        path
+    }
+}
+
+/// Snapshots of every table, kept up with the commits made through them.
+#[derive(Debug)]
+pub struct Tables {
+    snapshots: HashMap<Table, Snapshot>,
+}
+
+impl Tables {
+    /// # Panics
+    /// Never: every table is there from the start.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "every table is inserted by Lake::tables")]
+    pub fn get(&self, table: Table) -> &Snapshot {
+        self.snapshots.get(&table).expect("every table is open")
+    }
+
+    /// # Panics
+    /// Never: every table is there from the start.
+    #[expect(clippy::expect_used, reason = "every table is inserted by Lake::tables")]
+    pub fn get_mut(&mut self, table: Table) -> &mut Snapshot {
+        self.snapshots.get_mut(&table).expect("every table is open")
+    }
+}

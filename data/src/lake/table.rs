@@ -1,0 +1,255 @@
+//! One Delta table at one version, and the commits that make the next.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::CommitProperties;
+use deltalake_core::kernel::transaction::CommitBuilder;
+use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+
+use super::files::{FileHandle, WrittenFile, write_small_file};
+use super::{Error, Lake, Result, Table};
+use crate::cleaning::Rules;
+
+const RULES_KEY: &str = "clientele.cleaningRules";
+const MAX_RETRIES: usize = 200;
+
+/// A data file of a snapshot.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// Relative to the table.
+    pub path: String,
+    pub bytes: u64,
+}
+
+/// A table as it was at one version.
+#[derive(Debug)]
+pub struct Snapshot {
+    lake: Lake,
+    table: Table,
+    delta: DeltaTable,
+}
+
+impl Snapshot {
+    pub(super) async fn open(lake: &Lake, table: Table, version: Option<u64>) -> Result<Option<Self>> {
+        let url = lake.table_url(table)?;
+        if lake.local_path().is_some_and(|path| !path.join(table.name()).join("_delta_log").is_dir()) {
+            return Ok(None);
+        }
+        let mut builder = DeltaTableBuilder::from_url(url)
+            .map_err(Error::delta(table))?
+            .with_storage_options(lake.options.clone());
+        if let Some(version) = version {
+            builder = builder.with_version(version);
+        }
+        match builder.load().await {
+            Ok(delta) => Ok(Some(Self { lake: lake.clone(), table, delta })),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(Error::delta(table)(error)),
+        }
+    }
+
+    pub(super) async fn open_or_create(lake: &Lake, table: Table, rules: &Rules) -> Result<Self> {
+        if let Some(snapshot) = Self::open(lake, table, None).await? {
+            return Ok(snapshot);
+        }
+        match Self::create(lake, table, rules).await {
+            Err(Error::Delta { .. }) => {
+                // Another process may have made it meanwhile.
+                let opened = Self::open(lake, table, None).await?;
+                match opened {
+                    Some(snapshot) => Ok(snapshot),
+                    None => Self::create(lake, table, rules).await,
+                }
+            }
+            created => created,
+        }
+    }
+
+    async fn create(lake: &Lake, table: Table, rules: &Rules) -> Result<Self> {
+        let url = lake.table_url(table)?;
+        if let Some(path) = lake.local_path() {
+            let folder = path.join(table.name());
+            std::fs::create_dir_all(&folder).map_err(|error| Error::Location {
+                location: folder.display().to_string(),
+                reason: error.to_string(),
+            })?;
+        }
+        let delta = DeltaTableBuilder::from_url(url)
+            .map_err(Error::delta(table))?
+            .with_storage_options(lake.options.clone())
+            .build()
+            .map_err(Error::delta(table))?;
+        let columns: StructType = (&table.schema()).try_into_kernel().map_err(Error::columns(table))?;
+        // Old publications stay readable: the log is never trimmed by itself, and a foreign
+        // VACUUM finds every replaced file younger than its retention.
+        let mut configuration = vec![
+            ("delta.enableExpiredLogCleanup".to_owned(), Some("false".to_owned())),
+            ("delta.deletedFileRetentionDuration".to_owned(), Some("interval 3650 days".to_owned())),
+            ("delta.checkpointInterval".to_owned(), Some("20".to_owned())),
+        ];
+        if table == Table::Orders {
+            configuration.push((RULES_KEY.to_owned(), serde_json::to_string(rules).ok()));
+        }
+        let delta = CreateBuilder::new()
+            .with_log_store(delta.log_store())
+            .with_table_name(table.name())
+            .with_columns(columns.fields().cloned())
+            .with_partition_columns(table.partition_columns())
+            .with_configuration(configuration)
+            .with_raise_if_key_not_exists(false)
+            .await
+            .map_err(Error::delta(table))?;
+        Ok(Self { lake: lake.clone(), table, delta })
+    }
+
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.delta.version().unwrap_or_default()
+    }
+
+    /// The cleaning rules that the lake was made with; kept by `orders`.
+    ///
+    /// # Errors
+    /// When the table holds none that can be read.
+    pub fn rules(&self) -> Result<Rules> {
+        let state = self.delta.snapshot().map_err(Error::delta(self.table))?;
+        let Some(text) = state.metadata().configuration().get(RULES_KEY) else { return Ok(Rules::default()) };
+        serde_json::from_str(text).map_err(|error| Error::Content {
+            table: self.table,
+            reason: format!("property {RULES_KEY} cannot be read: {error}"),
+        })
+    }
+
+    /// Every data file of this version, sorted by path.
+    ///
+    /// # Errors
+    /// When the table's log cannot be read.
+    pub fn files(&self) -> Result<Vec<DataFile>> {
+        let state = self.delta.snapshot().map_err(Error::delta(self.table))?;
+        let mut files: Vec<DataFile> = state
+            .log_data()
+            .iter()
+            .map(|file| DataFile {
+                path: file.path().into_owned(),
+                bytes: u64::try_from(file.size()).unwrap_or_default(),
+            })
+            .collect();
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(files)
+    }
+
+    /// A data file, ready to be read by ranges.
+    ///
+    /// # Errors
+    /// When the file is gone or cannot be fetched.
+    pub async fn open_file(&self, file: &DataFile) -> Result<FileHandle> {
+        FileHandle::open(&self.lake, self.table, &file.path).await
+    }
+
+    /// Every row, with the partition column; for the small tables.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub async fn rows(&self) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for file in self.files()? {
+            let handle = self.open_file(&file).await?;
+            batches.extend(handle.read_all(self.table, &file.path)?);
+        }
+        Ok(batches)
+    }
+
+    /// The last version that application `id` committed, if any.
+    ///
+    /// # Errors
+    /// When the table's log cannot be read.
+    pub async fn application_version(&self, id: &str) -> Result<Option<i64>> {
+        let state = self.delta.snapshot().map_err(Error::delta(self.table))?;
+        let log_store = self.delta.log_store();
+        state.transaction_version(log_store.as_ref(), id).await.map_err(Error::delta(self.table))
+    }
+
+    /// Adds `files` in one commit that also records `application`'s version.
+    ///
+    /// # Errors
+    /// When the commit is refused.
+    pub async fn append(&mut self, files: Vec<WrittenFile>, application: Option<(&str, i64)>) -> Result<()> {
+        let actions = files.into_iter().map(|file| Action::Add(file.into_add())).collect();
+        self.commit(actions, SaveMode::Append, application).await
+    }
+
+    /// Replaces every row by those of `batch`, in one commit.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the commit is refused.
+    pub async fn overwrite(&mut self, batch: &RecordBatch) -> Result<()> {
+        let written = write_small_file(&self.lake, self.table, batch).await?;
+        let now = chrono::Utc::now().timestamp_millis();
+        let removed = self.files()?.into_iter().map(|file| {
+            Action::Remove(Remove {
+                path: file.path,
+                data_change: true,
+                deletion_timestamp: Some(now),
+                size: i64::try_from(file.bytes).ok(),
+                ..Remove::default()
+            })
+        });
+        let actions = removed.chain([Action::Add(written.into_add())]).collect();
+        self.commit(actions, SaveMode::Overwrite, None).await
+    }
+
+    /// Appends the rows of `batch` as one file.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the commit is refused.
+    pub async fn append_rows(&mut self, batch: &RecordBatch) -> Result<()> {
+        let written = write_small_file(&self.lake, self.table, batch).await?;
+        self.append(vec![written], None).await
+    }
+
+    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, application: Option<(&str, i64)>) -> Result<()> {
+        let mut properties = CommitProperties::default().with_max_retries(MAX_RETRIES);
+        if let Some((id, version)) = application {
+            properties = properties.with_application_transaction(Transaction::new(id, version));
+        }
+        let partition_by = Some(self.table.partition_columns()).filter(|columns| !columns.is_empty());
+        let operation = DeltaOperation::Write { mode, partition_by, predicate: None };
+        let state = self.delta.snapshot().map_err(Error::delta(self.table))?;
+        let commit = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(state.snapshot()), self.delta.log_store(), operation)
+            .await
+            .map_err(Error::delta(self.table))?;
+        self.delta.state = Some(commit.snapshot());
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        self.table.schema()
+    }
+}
+
+impl WrittenFile {
+    fn into_add(self) -> Add {
+        Add {
+            path: self.path,
+            size: i64::try_from(self.bytes).unwrap_or(i64::MAX),
+            partition_values: self.partition.map(|(key, value)| (key, Some(value))).into_iter().collect::<HashMap<_, _>>(),
+            modification_time: chrono::Utc::now().timestamp_millis(),
+            data_change: true,
+            stats: Some(self.stats),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Event times: UTC microseconds.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+/// Microseconds in a day.
+pub const DAY_MICROS: i64 = 86_400_000_000;
+const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+
+/// A moment, in microseconds since 1970-01-01 00:00 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(i64);
+
+impl EventTime {
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// The calendar day in UTC, counted from 1970-01-01.
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(DAY_MICROS)
+    }
+
+    /// Midnight (UTC) at which the day numbered `day` begins.
+    #[must_use]
+    pub const fn at_day(day: i64) -> Self {
+        Self(day * DAY_MICROS)
+    }
+
+    #[must_use]
+    pub fn from_date(date: NaiveDate) -> Self {
+        Self::at_day(i64::from(date.num_days_from_ce() - EPOCH_DAYS_FROM_CE))
+    }
+
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Utc::now().timestamp_micros())
+    }
+
+    #[must_use]
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+
+    /// The month in UTC as `2010-12`: the partition of the lake's `orders`.
+    #[must_use]
+    pub fn month(self) -> Month {
+        let date = self.to_utc();
+        Month { year: date.year(), month: date.month() }
+    }
+
+    /// Calendar days (UTC) from `self` to `reference`: 1 when ordered on the eve.
+    #[must_use]
+    pub const fn days_before(self, reference: Self) -> i64 {
+        reference.day() - self.day()
+    }
+}
+
+/// ISO 8601 with zone: `2010-12-01T08:26:00Z`.
+impl fmt::Display for EventTime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = if self.0 % 1_000_000 == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+        out.write_str(&self.to_utc().to_rfc3339_opts(format, true))
+    }
+}
+
+impl Serialize for EventTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A calendar month in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month {
+    year: i32,
+    month: u32,
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_recency_in_calendar_days() {
+        let reference = EventTime::from_date(NaiveDate::from_ymd_opt(2011, 12, 10).expect("a date"));
+        let eve = EventTime::from_micros(reference.micros() - 1);
+        assert_eq!(eve.days_before(reference), 1);
+        assert_eq!(EventTime::from_micros(-1).day(), -1);
+        assert_eq!(eve.month().to_string(), "2011-12");
+        assert_eq!(reference.to_string(), "2011-12-10T00:00:00Z");
+    }
+}
