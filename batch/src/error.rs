@@ -21,8 +21,8 @@ pub enum Error {
     Ingest(#[source] parquet::errors::ParquetError),
     #[error("cannot write order lines: {0}; nothing was published, and the previous publication is untouched")]
     Upload(#[source] io::Error),
-    #[error("cannot read table {table}, file {path}: {source}")]
-    Orders { table: &'static str, path: String, source: parquet::errors::ParquetError },
+    #[error("cannot read table orders, file {path}: {source}")]
+    Orders { path: String, source: parquet::errors::ParquetError },
     #[error("columns do not fit: {0}")]
     Columns(#[from] arrow::error::ArrowError),
     #[error("{flag}: {reason}")]
@@ -31,12 +31,16 @@ pub enum Error {
     Config { path: PathBuf, reason: String },
     #[error("lake {location} holds no accepted orders; ingest some: batch run --lake {location} --input orders.csv")]
     NoOrders { location: String },
-    #[error("the sum of all amounts leaves 18 decimal digits; check the prices in {location}")]
-    RevenueOverflow { location: String },
+    #[error("the sum of all amounts leaves 18 decimal digits; check the largest prices and quantities in table orders")]
+    RevenueOverflow,
     #[error("json: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("table: {0}")]
-    Table(String),
+    #[error("cannot write the export: {0}")]
+    Export(#[source] parquet::errors::ParquetError),
+    #[error("cannot compute segments: {0}")]
+    Model(String),
+    #[error(transparent)]
+    Picture(#[from] crate::picture::PictureError),
 }
 
 impl Error {

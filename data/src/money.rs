@@ -12,6 +12,8 @@ pub const MONEY_SCALE: i8 = 4;
 pub const MONEY_PRECISION: u8 = 18;
 /// Ten-thousandths in one currency unit.
 pub const UNIT: i64 = 10_000;
+/// [`UNIT`] as a floating-point number.
+pub const UNIT_F64: f64 = 10_000.0;
 const LIMIT: i64 = 999_999_999_999_999_999;
 
 /// An amount in ten-thousandths of the currency unit.

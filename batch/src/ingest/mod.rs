@@ -11,5 +11,6 @@ mod run;
 mod workers;
 
 pub use chunk::Counts;
+pub use dictionary::Dictionary;
 pub use ledger::Ledger;
 pub use run::{Ingested, Options, SourceReport, ingest};

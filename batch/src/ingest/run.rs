@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use data::lake::{Lake, SourceRow, Table, Tables, WriterLock, WrittenFile};
+use data::lake::{SourceRow, Table, Tables, WrittenFile};
 use data::{DateEvidence, DateFormat, EventTime, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::chunk::Counts;
 use super::fingerprint::Fingerprint;
-use super::ledger::{Ledger, Standing};
+use super::ledger::Standing;
 use super::output::Output;
 use super::pipeline::{self, Outcome, Start};
 use super::workers::Shared;
 use crate::csv::dialect::{Layout, Wishes, detect};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::run::Writing;
 use crate::source::Source;
 
 const HEAD_BYTES: usize = 1 << 20;
@@ -54,10 +55,7 @@ pub struct Ingested {
 /// # Errors
 /// When a source cannot be read or is refused, or the lake cannot be written.
 pub fn ingest(
-    lake: &Lake,
-    tables: &mut Tables,
-    ledger: &mut Ledger,
-    lock: &WriterLock,
+    writing: &mut Writing,
     sources: &[Source],
     rules: &Rules,
     options: &Options,
@@ -65,7 +63,7 @@ pub fn ingest(
     progress: &Progress,
 ) -> Result<Ingested> {
     let mut ingested = Ingested::default();
-    let mut ingest = Ingest { lake, tables, ledger, lock, rules, options, runtime, progress };
+    let mut ingest = Ingest { writing, rules, options, runtime, progress };
     for source in sources {
         let (counts, report) = ingest.source(source)?;
         ingested.counts.add(&counts);
@@ -76,10 +74,7 @@ pub fn ingest(
 }
 
 struct Ingest<'a> {
-    lake: &'a Lake,
-    tables: &'a mut Tables,
-    ledger: &'a mut Ledger,
-    lock: &'a WriterLock,
+    writing: &'a mut Writing,
     rules: &'a Rules,
     options: &'a Options,
     runtime: &'a Handle,
@@ -99,7 +94,7 @@ impl Ingest<'_> {
         let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
         let layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
             .map_err(|reason| Error::Source { name: source.name.clone(), reason })?;
-        let standing = self.ledger.standing(source, &head, self.options.allow_overlap)?;
+        let standing = self.writing.ledger.standing(source, &head, self.options.allow_overlap)?;
         let (start, known) = match &standing {
             Standing::Known { lines_read } => return Ok((Counts::default(), known_report(source, *lines_read))),
             Standing::New => (Start { bytes: layout.header_bytes as u64, lines: layout.header_lines }, 0),
@@ -108,7 +103,7 @@ impl Ingest<'_> {
         let (layout, reading) = self.read(source, layout, start)?;
         let mut report = report(source, &layout, &reading.outcome, known, &standing);
         if standing == Standing::New {
-            let overlap = self.ledger.check_overlap(source, reading.outcome.invoices.hashes(), self.options.allow_overlap)?;
+            let overlap = self.writing.ledger.check_overlap(source, reading.outcome.invoices.hashes(), self.options.allow_overlap)?;
             report.evidence.extend(overlap);
         }
         let counts = reading.outcome.counts.clone();
@@ -139,8 +134,8 @@ impl Ingest<'_> {
     }
 
     fn read_once(&self, source: &Source, layout: &Layout, start: Start) -> Result<Reading> {
-        let mut orders = Output::new(self.lake, Table::Orders, self.runtime)?;
-        let mut refused = Output::new(self.lake, Table::RejectedOrders, self.runtime)?;
+        let mut orders = Output::new(&self.writing.lake, Table::Orders, self.runtime)?;
+        let mut refused = Output::new(&self.writing.lake, Table::RejectedOrders, self.runtime)?;
         let mut text = source.open()?;
         let bar = self.progress.bytes(&format!("reading {}", source.name), text.stored);
         let shared = Arc::new(Shared {
@@ -173,14 +168,14 @@ impl Ingest<'_> {
             evidence: serde_json::to_string(&report.evidence)?,
         };
         let (orders, refused) = (orders.finish()?, refused.finish()?);
-        self.lock.check()?;
+        self.writing.lock.check()?;
         let lines = i64::try_from(lines_read).unwrap_or(i64::MAX);
         self.runtime.block_on(async {
-            self.tables.get_mut(Table::Sources).append_rows(&row.to_batch()?).await?;
-            append_once(self.tables, Table::RejectedOrders, refused, &row, lines).await?;
-            append_once(self.tables, Table::Orders, orders, &row, lines).await
+            self.writing.tables.get_mut(Table::Sources).append_rows(&row.to_batch()?).await?;
+            append_once(&mut self.writing.tables, Table::RejectedOrders, refused, &row, lines).await?;
+            append_once(&mut self.writing.tables, Table::Orders, orders, &row, lines).await
         })?;
-        self.ledger.add(row, fingerprint);
+        self.writing.ledger.add(row, fingerprint);
         Ok(())
     }
 }

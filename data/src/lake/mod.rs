@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use deltalake_core::ensure_table_uri;
 use futures::future::try_join_all;
 use object_store::ObjectStore;
@@ -101,6 +102,18 @@ impl Lake {
         Ok(Self { root, options, store, prefix })
     }
 
+    /// As [`Lake::open`], for a lake that must be there already: nothing is made.
+    ///
+    /// # Errors
+    /// When a local folder does not exist.
+    pub fn open_existing(location: &str) -> Result<Self> {
+        if !location.contains("://") && !std::path::Path::new(location).is_dir() {
+            let reason = "there is no such folder; make a lake with batch run --input FILE, or name another".to_owned();
+            return Err(Error::Location { location: location.to_owned(), reason });
+        }
+        Self::open(location)
+    }
+
     /// The folder, when the lake is one on this machine.
     #[must_use]
     pub fn local_path(&self) -> Option<PathBuf> {
@@ -168,5 +181,18 @@ impl Tables {
     #[expect(clippy::expect_used, reason = "every table is inserted by Lake::tables")]
     pub fn get_mut(&mut self, table: Table) -> &mut Snapshot {
         self.snapshots.get_mut(&table).expect("every table is open")
+    }
+
+    /// Replaces the rows of several tables at once, each in a commit of its own.
+    ///
+    /// # Errors
+    /// When one of them cannot be written; others may have been.
+    pub async fn overwrite(&mut self, rows: &[(Table, RecordBatch)]) -> Result<()> {
+        let writes = self.snapshots.iter_mut().filter_map(|(table, snapshot)| {
+            let (_, batch) = rows.iter().find(|(wanted, _)| wanted == table)?;
+            Some(snapshot.overwrite(batch))
+        });
+        try_join_all(writes).await?;
+        Ok(())
     }
 }

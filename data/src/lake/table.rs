@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::transaction::CommitBuilder;
@@ -152,17 +151,24 @@ impl Snapshot {
         FileHandle::open(&self.lake, self.table, &file.path).await
     }
 
-    /// Every row, with the partition column; for the small tables.
+    /// Every row, without the partition column; for the small tables.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub async fn rows(&self) -> Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
         for file in self.files()? {
-            let handle = self.open_file(&file).await?;
-            batches.extend(handle.read_all(self.table, &file.path)?);
+            batches.extend(self.rows_of(&file).await?);
         }
         Ok(batches)
+    }
+
+    /// Every row of one file, without the partition column.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn rows_of(&self, file: &DataFile) -> Result<Vec<RecordBatch>> {
+        self.open_file(file).await?.read_all(self.table, &file.path)
     }
 
     /// The last version that application `id` committed, if any.
@@ -230,10 +236,6 @@ impl Snapshot {
         Ok(())
     }
 
-    #[must_use]
-    pub fn schema(&self) -> Schema {
-        self.table.schema()
-    }
 }
 
 impl WrittenFile {

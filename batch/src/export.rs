@@ -1,0 +1,171 @@
+//! Any table of the lake as one file, sorted by its key.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::json::ArrayWriter;
+use data::lake::{DataFile, Lake, MONTH_COLUMN, Snapshot, Table};
+use parquet::arrow::ArrowWriter;
+
+use crate::cli::Format;
+use crate::error::{Error, Result};
+
+/// What was written.
+#[derive(Debug, serde::Serialize)]
+pub struct Exported {
+    pub table: &'static str,
+    pub publication: Option<i64>,
+    pub rows: u64,
+    pub file: Option<String>,
+}
+
+/// Opens `table` as publication `id`, or the current one, names it; as it is now when nothing is published yet.
+///
+/// # Errors
+/// When there is no such publication or table.
+pub async fn open(lake: &Lake, table: Table, id: Option<i64>) -> Result<(Snapshot, Option<i64>)> {
+    let publication = match lake.publication(id).await {
+        Ok(publication) => Some(publication),
+        Err(data::lake::Error::NoPublication { id: None, .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let version = publication.as_ref().and_then(|publication| publication.versions.of(table));
+    let snapshot = lake.snapshot(table, version).await?;
+    let missing = || Error::Source { name: lake.location(), reason: "is no lake yet; make one with batch run --input FILE".to_owned() };
+    Ok((snapshot.ok_or_else(missing)?, publication.map(|publication| publication.id)))
+}
+
+/// Writes every row, by key; `orders` month by month, so that memory holds one month at most.
+///
+/// # Errors
+/// When the table cannot be read or the output cannot be written.
+pub async fn write(snapshot: &Snapshot, table: Table, format: Format, output: Option<&Path>) -> Result<u64> {
+    let name = output.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+    let fail = |source: io::Error| Error::Write { path: name.clone(), source };
+    let to: Box<dyn Write + Send> = match output {
+        Some(path) => Box::new(File::create(path).map_err(fail)?),
+        None => Box::new(io::stdout()),
+    };
+    let mut encoder = Encoder::new(BufWriter::with_capacity(1 << 20, to), format, Arc::new(table.schema()))?;
+    let mut rows = 0;
+    for group in groups(snapshot.files()?) {
+        let batch = read(snapshot, table, &group).await?;
+        rows += batch.num_rows() as u64;
+        encoder.write(&sorted(table, &batch)?)?;
+    }
+    encoder.finish()?.flush().map_err(fail)?;
+    Ok(rows)
+}
+
+/// Files of one partition together, partitions in order.
+fn groups(files: Vec<DataFile>) -> Vec<Vec<DataFile>> {
+    let mut groups: Vec<Vec<DataFile>> = Vec::new();
+    for file in files {
+        let partition = partition(&file).map(str::to_owned);
+        match groups.last_mut() {
+            Some(group) if group.first().and_then(partition_of) == partition => group.push(file),
+            _ => groups.push(vec![file]),
+        }
+    }
+    groups
+}
+
+fn partition_of(file: &DataFile) -> Option<String> {
+    partition(file).map(str::to_owned)
+}
+
+fn partition(file: &DataFile) -> Option<&str> {
+    file.path.strip_prefix(MONTH_COLUMN)?.strip_prefix('=')?.split('/').next()
+}
+
+async fn read(snapshot: &Snapshot, table: Table, files: &[DataFile]) -> Result<RecordBatch> {
+    let schema = Arc::new(table.schema());
+    let mut batches = Vec::new();
+    for file in files {
+        for batch in snapshot.rows_of(file).await? {
+            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+            if let Some(month) = partition(file) {
+                columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(month, batch.num_rows()))));
+            }
+            batches.push(RecordBatch::try_new(schema.clone(), columns)?);
+        }
+    }
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+fn sorted(table: Table, batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = key(table).iter().filter_map(|name| batch.column_by_name(name));
+    let columns: Vec<SortColumn> = columns.map(|values| SortColumn { values: values.clone(), options: None }).collect();
+    let order = lexsort_to_indices(&columns, None)?;
+    Ok(take_record_batch(batch, &order)?)
+}
+
+const fn key(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Orders => &["ordered_at", "invoice", "source", "source_position"],
+        Table::RejectedOrders => &["source", "source_position"],
+        Table::Sources => &["ingested_at", "source_id"],
+        Table::CustomerRfm | Table::CustomerSegments => &["customer_id"],
+        Table::SegmentProfiles => &["segment_id"],
+        Table::Publications => &["publication"],
+    }
+}
+
+type Out = BufWriter<Box<dyn Write + Send>>;
+
+enum Encoder {
+    Csv(arrow::csv::Writer<Out>, SchemaRef),
+    Json(ArrayWriter<Out>),
+    Parquet(Box<ArrowWriter<Out>>),
+}
+
+impl Encoder {
+    fn new(out: Out, format: Format, schema: SchemaRef) -> Result<Self> {
+        Ok(match format {
+            Format::Csv => Self::Csv(arrow::csv::WriterBuilder::new().with_header(true).build(out), schema),
+            Format::Json => Self::Json(ArrayWriter::new(out)),
+            Format::Parquet => Self::Parquet(Box::new(ArrowWriter::try_new(out, schema, None).map_err(Error::Export)?)),
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Csv(writer, _) => Ok(writer.write(batch)?),
+            Self::Json(writer) => Ok(writer.write(batch)?),
+            Self::Parquet(writer) => writer.write(batch).map_err(Error::Export),
+        }
+    }
+
+    fn finish(self) -> Result<Out> {
+        match self {
+            Self::Csv(mut writer, schema) => {
+                // An empty table still has its header.
+                writer.write(&RecordBatch::new_empty(schema))?;
+                Ok(writer.into_inner())
+            }
+            Self::Json(mut writer) => {
+                writer.finish()?;
+                let mut out = writer.into_inner();
+                out.write_all(b"\n").map_err(|source| Error::Write { path: "the export".to_owned(), source })?;
+                Ok(out)
+            }
+            Self::Parquet(writer) => writer.into_inner().map_err(Error::Export),
+        }
+    }
+}
+
+/// The format that a file's ending names.
+#[must_use]
+pub fn format_of(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "csv" => Some(Format::Csv),
+        "parquet" | "pq" => Some(Format::Parquet),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! The model as it is published: what batch, speed and serving assign customers by.
+
+use serde::{Deserialize, Serialize};
+
+use super::points::{Centroid, DIMENSIONS, squared_distance};
+
+/// K-Means in scaled space (value / scale), with the identity of each segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub k: usize,
+    pub seed: u64,
+    /// Population standard deviation of recency, frequency and monetary, in their units; 1 for a constant one.
+    pub scale: [f64; DIMENSIONS],
+    /// Σ of squared scaled distances of the customers it was fitted to.
+    pub inertia: f64,
+    /// k segments by ascending id. A label is a position in this list, not an id.
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Stays with the segment from publication to publication; gaps are possible.
+    pub id: u32,
+    /// Unique in its model.
+    pub name: String,
+    /// Customers of the fit.
+    pub customers: u64,
+    /// Recency, frequency, monetary in scaled units.
+    pub centroid: Centroid,
+}
+
+impl Model {
+    /// k × 3, scaled units, in the order of the labels.
+    #[must_use]
+    pub fn centroids(&self) -> Vec<Centroid> {
+        self.segments.iter().map(|segment| segment.centroid).collect()
+    }
+
+    /// The segment of a customer (recency, frequency, monetary in the units of the fit) and the scaled distance to
+    /// its centroid: the nearest, and of several as near the one with the lowest id. The same arithmetic as the
+    /// fit's, bit for bit. None for a model without segments.
+    #[must_use]
+    pub fn nearest(&self, customer: [f64; DIMENSIONS]) -> Option<(&Segment, f64)> {
+        let mut scaled = customer;
+        for (x, scale) in scaled.iter_mut().zip(self.scale) {
+            *x /= scale;
+        }
+        let mut best: Option<(&Segment, f64)> = None;
+        for segment in &self.segments {
+            let squared = squared_distance(&scaled, &segment.centroid);
+            if best.is_none_or(|(_, least)| squared < least) {
+                best = Some((segment, squared));
+            }
+        }
+        best.map(|(segment, squared)| (segment, squared.sqrt()))
+    }
+
+    /// A centroid in the units of the features (days, invoices, money).
+    #[must_use]
+    pub fn in_units(&self, centroid: &Centroid) -> Centroid {
+        let mut units = *centroid;
+        for (x, scale) in units.iter_mut().zip(self.scale) {
+            *x *= scale;
+        }
+        units
+    }
+}

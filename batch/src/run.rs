@@ -1,0 +1,199 @@
+//! The whole of a run: lock → ingest → features → scores → model → tables → publication.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use data::EventTime;
+use data::lake::{Lake, Publication, PublishedQuality, Table, Tables, Versions, WriterLock};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::features;
+use crate::ingest::{self, Ingested, Ledger};
+use crate::model::{self, Features, Model};
+use crate::progress::Progress;
+use crate::report::Computed;
+use crate::source;
+use crate::tables;
+
+/// What a run is given besides its configuration.
+pub struct Context<'a> {
+    pub config: &'a Config,
+    pub runtime: &'a Handle,
+    pub progress: &'a Progress,
+}
+
+/// A lake that this process may write.
+pub struct Writing {
+    pub lake: Lake,
+    pub tables: Tables,
+    pub ledger: Ledger,
+    pub lock: WriterLock,
+}
+
+impl Context<'_> {
+    /// Opens the lake for writing; a new one is made with the configured rules.
+    ///
+    /// # Errors
+    /// When the lake is busy, unreachable, or was made with other rules.
+    pub fn open(&self) -> Result<Writing> {
+        let lake = Lake::open(&self.config.lake)?;
+        self.runtime.block_on(async {
+            let waiting = |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
+            let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
+            let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
+            let ledger = Ledger::open(&mut tables).await?;
+            Ok(Writing { lake, tables, ledger, lock })
+        })
+    }
+
+    /// Ingests every input that is named.
+    ///
+    /// # Errors
+    /// When an input cannot be read or is refused, or the lake cannot be written.
+    pub fn ingest(&self, writing: &mut Writing, inputs: &[String]) -> Result<Ingested> {
+        let rules = self.config.rules.for_lake(&writing.lake, writing.tables.get(Table::Orders).rules()?)?;
+        let sources = source::expand(inputs)?;
+        ingest::ingest(writing, &sources, &rules, &self.config.ingest, self.runtime, self.progress)
+    }
+
+    /// Ingests, computes and publishes; the document that `--json` prints.
+    ///
+    /// # Errors
+    /// As [`Context::ingest`]; and when the lake holds no accepted order.
+    pub fn run(&self, inputs: &[String]) -> Result<Value> {
+        let mut clock = Stages::start();
+        let mut writing = self.open()?;
+        let ingested = if inputs.is_empty() {
+            self.config.rules.for_lake(&writing.lake, writing.tables.get(Table::Orders).rules()?)?;
+            None
+        } else {
+            Some(self.ingest(&mut writing, inputs)?)
+        };
+        clock.end("ingest");
+        let publications = self.runtime.block_on(writing.tables.get(Table::Publications).publications())?;
+        let previous = publications.last();
+        let computed = self.compute(&writing, previous, &mut clock)?;
+        self.publish_tables(&mut writing, &computed)?;
+        clock.end("tables");
+        let totals = writing.ledger.totals()?;
+        let report = computed.report(&self.config.scoring, &self.config.currency, ingested.as_ref(), &totals, clock.done);
+        let publication = Publication {
+            id: previous.map_or(1, |previous| previous.id + 1),
+            published_at: EventTime::now(),
+            reference_time: computed.reference,
+            versions: versions(&writing.tables),
+            orders: computed.customers.lines,
+            customers: computed.customers.len() as u64,
+            invoices: u64::try_from(report.invoices).unwrap_or_default(),
+            revenue: report.revenue,
+            quality: quality(&computed),
+            kafka_offsets: BTreeMap::new(),
+            model: serde_json::to_string(&computed.fit.model)?,
+            report: serde_json::to_string(&report)?,
+        };
+        writing.lock.check()?;
+        self.runtime.block_on(async {
+            writing.tables.get_mut(Table::Publications).append_rows(&publication.to_batch()?).await?;
+            writing.lock.release().await;
+            Ok::<_, Error>(())
+        })?;
+        document(&publication)
+    }
+
+    fn compute(&self, writing: &Writing, previous: Option<&Publication>, clock: &mut Stages) -> Result<Computed> {
+        let customers = features::compute(writing.tables.get(Table::Orders), self.config.threads.get(), self.runtime)?;
+        let Some(newest) = customers.default_reference() else {
+            return Err(Error::NoOrders { location: writing.lake.location() });
+        };
+        let reference = self.config.reference.unwrap_or(newest);
+        let recency_days = customers.recency_days(reference);
+        clock.end("features");
+        let scores = self.config.scoring.score(&recency_days, &customers.frequency, &raw(&customers.monetary));
+        clock.end("scores");
+        let previous: Option<Model> = previous.and_then(|publication| serde_json::from_str(&publication.model).ok());
+        let recency: Vec<f64> = recency_days.iter().map(|days| to_f64(*days)).collect();
+        let frequency: Vec<f64> = customers.frequency.iter().map(|invoices| to_f64(*invoices)).collect();
+        let monetary: Vec<f64> = customers.monetary.iter().map(|money| money.to_f64()).collect();
+        let fit = Features::new(&recency, &frequency, &monetary)
+            .and_then(|features| model::fit(features, &self.config.fit, previous.as_ref()))
+            .map_err(|error| Error::Model(error.to_string()))?;
+        clock.end("model");
+        Ok(Computed { customers, reference, recency_days, scores, fit })
+    }
+
+    /// Replaces the three computed tables; nobody sees them before the publication that names their versions.
+    fn publish_tables(&self, writing: &mut Writing, computed: &Computed) -> Result<()> {
+        writing.lock.check()?;
+        let rows = [
+            (Table::CustomerRfm, tables::customer_rfm(computed, &self.config.scoring)?),
+            (Table::CustomerSegments, tables::customer_segments(computed)?),
+            (Table::SegmentProfiles, tables::segment_profiles(computed)?),
+        ];
+        Ok(self.runtime.block_on(writing.tables.overwrite(&rows))?)
+    }
+}
+
+/// The stored report with what identifies the publication.
+///
+/// # Errors
+/// When the stored report is no JSON object.
+pub fn document(publication: &Publication) -> Result<Value> {
+    let mut document = serde_json::Map::new();
+    document.insert("publication".to_owned(), publication.id.into());
+    document.insert("published_at".to_owned(), publication.published_at.to_string().into());
+    let report: serde_json::Map<String, Value> = serde_json::from_str(&publication.report)?;
+    document.extend(report);
+    Ok(document.into())
+}
+
+fn versions(tables: &Tables) -> Versions {
+    let version = |table| tables.get(table).version();
+    Versions {
+        orders: version(Table::Orders),
+        rejected_orders: version(Table::RejectedOrders),
+        sources: version(Table::Sources),
+        customer_rfm: version(Table::CustomerRfm),
+        customer_segments: version(Table::CustomerSegments),
+        segment_profiles: version(Table::SegmentProfiles),
+    }
+}
+
+fn quality(computed: &Computed) -> PublishedQuality {
+    let quality = &computed.fit.quality;
+    PublishedQuality {
+        k: i32::try_from(computed.fit.model.k).unwrap_or(i32::MAX),
+        inertia: Some(quality.inertia),
+        silhouette: quality.silhouette,
+        davies_bouldin: quality.davies_bouldin,
+        calinski_harabasz: quality.calinski_harabasz,
+    }
+}
+
+fn raw(monetary: &[data::Money]) -> Vec<i64> {
+    monetary.iter().map(|money| money.raw()).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "days and invoice counts are far below 2^53")]
+const fn to_f64(count: i64) -> f64 {
+    count as f64
+}
+
+/// Milliseconds that each stage took.
+struct Stages {
+    since: Instant,
+    done: BTreeMap<&'static str, f64>,
+}
+
+impl Stages {
+    fn start() -> Self {
+        Self { since: Instant::now(), done: BTreeMap::new() }
+    }
+
+    fn end(&mut self, stage: &'static str) {
+        self.done.insert(stage, (self.since.elapsed().as_secs_f64() * 1e6).round() / 1e3);
+        self.since = Instant::now();
+    }
+}

@@ -1,0 +1,139 @@
+# The commands of this repository. Run them as `./just RECIPE`: that installs `just` and what the recipe
+# needs where they are missing. Its table `needs_of` has a line for each recipe.
+
+set script-interpreter := ["sh", "-eu"]
+set positional-arguments
+
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+tools := env("CLIENTELE_TOOLS", justfile_directory() / ".tools")
+export PATH := tools / "bin:" + env("PATH")
+
+# Python environments are named after what is in them: new requirements make a new one.
+test_python := tools / "py-" + replace_regex(sha256_file("tests/requirements.txt"), "^(.{12}).*$", "$1")
+bench_python := tools / "py-" + replace_regex(sha256_file("bench/requirements.txt"), "^(.{12}).*$", "$1")
+
+# List the recipes
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# From orders to segments, on the terminal and as a picture; FILE is your orders, else some are generated
+[group("try")]
+[script]
+demo $FILE="":
+    say() { printf '\n== %s\n' "$*"; }
+    target={{ quote(target) }}
+    demo="$target/demo"
+    case $FILE in
+    "" | /*) ;;
+    *) FILE={{ quote(invocation_directory()) }}/$FILE ;;
+    esac
+    [ -z "$FILE" ] || [ -e "$FILE" ] || { echo "demo: there is no file $FILE" >&2; exit 1; }
+
+    say "Building batch and data (about 12 minutes the first time on two cores, seconds afterwards)"
+    cargo build --release --locked --package batch --package data
+    rm -rf "$demo"
+    mkdir -p "$demo"
+
+    if [ -z "$FILE" ]; then
+        FILE="$demo/orders.csv"
+        say "Generating orders into $FILE (a second or two)"
+        "$target/release/data" generate orders --output "$FILE"
+    fi
+    say "From $FILE to published segments in $demo/lake (a second or two for a million lines)"
+    "$target/release/batch" run --input "$FILE" --lake "$demo/lake"
+    "$target/release/batch" show --lake "$demo/lake" --html segments.html >/dev/null
+    say "The picture is $PWD/segments.html: open it in a browser"
+    echo "   The tables are in $demo/lake; ask again with: $target/release/batch show --lake $demo/lake"
+
+# Build the release binaries
+[group("develop")]
+build *ARGS:
+    @echo "building for release: about 12 minutes the first time on two cores, seconds afterwards" >&2
+    @cargo build --release --locked --workspace "$@"
+
+# Run every test, those that read our tables from Python too; ARGS go to cargo test
+[group("develop")]
+test *ARGS: (_venv test_python "tests/requirements.txt")
+    @echo "building and running the tests: about 10 minutes the first time on two cores" >&2
+    @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} cargo test --workspace --locked "$@"
+
+# Format the code
+[group("develop")]
+fmt:
+    cargo fmt --all
+
+# Check formatting, and clippy without a warning
+[group("develop")]
+lint:
+    @echo "checking formatting and lints: about 5 minutes the first time on two cores" >&2
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Build the API documentation without a warning
+[group("develop")]
+doc:
+    @echo "building the documentation: about 5 minutes the first time on two cores" >&2
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Everything a change must pass: lint, dependencies, spelling, tests, documentation
+[group("develop")]
+check: lint _spelling _unused _dependencies test doc
+
+# Measure LAYER (batch) beside its peers; --quick for a single run
+[group("measure")]
+bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt")
+    @test -e "bench/$1.py" || { echo "bench: there is no bench/$1.py" >&2; exit 1; }
+    @echo "building for release first: about 12 minutes the first time on two cores" >&2
+    cargo build --release --locked --workspace
+    @echo "measuring: about 15 minutes, with --quick one" >&2
+    @layer=$1; shift; {{ quote(bench_python / "bin/python") }} "bench/$layer.py" "$@"
+
+# Remove what was built and the demo's output; keep .tools
+[group("develop")]
+clean:
+    cargo clean
+    rm -rf segments.html
+
+# Misspelt words in code and documents.
+_spelling: (_tool "typos-cli" "typos" "1.52.0" "2")
+    typos
+
+# Dependencies that nothing uses.
+_unused: (_tool "cargo-machete" "cargo-machete" "0.9.2" "2")
+    cargo machete
+
+# Licences, sources, doubled and vulnerable dependencies.
+[script]
+_dependencies: (_tool "cargo-deny" "cargo-deny" "0.20.2" "6")
+    if cargo deny fetch db >/dev/null 2>&1; then
+        cargo deny check
+    else
+        echo "check: the advisory database cannot be reached from here; vulnerabilities are not checked" >&2
+        cargo deny check bans licenses sources
+    fi
+
+# Installs crate CRATE with program PROGRAM into the tools folder, unless that version is there.
+[script]
+_tool CRATE PROGRAM VERSION MINUTES:
+    tools={{ quote(tools) }}
+    # "cargo-deny 0.20.2", "typos-cli 1.52.0", and cargo-machete's bare "0.9.2"
+    have=$("$tools/bin/$2" --version 2>/dev/null) || have=none
+    [ "${have##* }" = "$3" ] && exit
+    echo "installing $1 $3 into $tools (once; about $4 minutes)" >&2
+    unset CARGO_TARGET_DIR
+    cargo install "$1" --version "$3" --locked --quiet --root "$tools"
+
+# Makes the Python environment DIR with the packages that REQUIREMENTS names, unless it is there.
+[script]
+_venv DIR REQUIREMENTS:
+    # The mark is written last; an environment whose Python was removed or replaced is made anew.
+    if [ -e "$1/complete" ] && "$1/bin/python" -c '' 2>/dev/null; then
+        touch "$1" # so that what clears old environments away sees that this one is used
+        exit
+    fi
+    echo "making the Python environment $1 from $2 (once; about 2 minutes)" >&2
+    rm -rf "$1"
+    "${PYTHON:-python3}" -m venv "$1"
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$2"
+    touch "$1/complete"
