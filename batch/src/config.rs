@@ -105,19 +105,35 @@ impl RawConfig {
     pub fn check(self, common: &Common, input: &InputFlags, model: &ModelFlags) -> Result<Config> {
         let threads = common.threads.map_or_else(default_threads, Ok)?;
         let wishes = Wishes {
-            encoding: parsed("--encoding", input.encoding.as_ref().or(self.input.encoding.as_ref()), Encoding::from_flag)?
-                .unwrap_or_default(),
-            dates: parsed("--date-format", input.date_format.as_ref().or(self.input.date_format.as_ref()), DateFormat::from_flag)?,
+            encoding: parsed(
+                "--encoding",
+                input.encoding.as_ref().or(self.input.encoding.as_ref()),
+                Encoding::from_flag,
+            )?
+            .unwrap_or_default(),
+            dates: parsed(
+                "--date-format",
+                input.date_format.as_ref().or(self.input.date_format.as_ref()),
+                DateFormat::from_flag,
+            )?,
             map: column_map(&self.input.map, &input.map)?,
         };
-        let fit = FitOptions { k: clusters(&self.model, model.k.as_deref())?, seed: model.seed.or(self.model.seed).unwrap_or(42), threads };
+        let fit = FitOptions {
+            k: clusters(&self.model, model.k.as_deref())?,
+            seed: model.seed.or(self.model.seed).unwrap_or(42),
+            threads,
+        };
         let scoring = self.rfm.check().map_err(|error| option("[rfm] of --config", error))?;
         Ok(Config {
             lake: common.lake.clone().or(self.lake).unwrap_or_else(|| "./lake".to_owned()),
             currency: self.currency.unwrap_or_else(|| "£".to_owned()),
             wait: Duration::from_secs(common.wait),
             threads,
-            reference: parsed("--reference-date", model.reference_date.as_ref().or(self.reference_date.as_ref()), reference_date)?,
+            reference: parsed(
+                "--reference-date",
+                model.reference_date.as_ref().or(self.reference_date.as_ref()),
+                reference_date,
+            )?,
             rules: RuleWishes {
                 cancellations: input.cancellations.map(Into::into).or(self.cleaning.cancellations),
                 exclude_stock_codes: excluded(input).or(self.cleaning.exclude_stock_codes),
@@ -145,7 +161,13 @@ impl RuleWishes {
     pub fn for_lake(&self, lake: &Lake, kept: Rules) -> Result<Rules> {
         let asked = self.over(kept.clone());
         let differ = |key, kept: &dyn std::fmt::Debug, asked: &dyn std::fmt::Debug| {
-            Err(lake::Error::OtherRules { location: lake.location(), key, kept: format!("{kept:?}"), asked: format!("{asked:?}") }.into())
+            Err(lake::Error::OtherRules {
+                location: lake.location(),
+                key,
+                kept: format!("{kept:?}"),
+                asked: format!("{asked:?}"),
+            }
+            .into())
         };
         if asked.cancellations != kept.cancellations {
             return differ("cancellations", &kept.cancellations, &asked.cancellations);
@@ -176,7 +198,11 @@ fn option(flag: &'static str, reason: impl std::fmt::Display) -> Error {
     Error::Option { flag, reason: reason.to_string() }
 }
 
-fn parsed<T>(flag: &'static str, text: Option<&String>, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<Option<T>> {
+fn parsed<T>(
+    flag: &'static str,
+    text: Option<&String>,
+    parse: impl Fn(&str) -> std::result::Result<T, String>,
+) -> Result<Option<T>> {
     text.map(|text| parse(text).map_err(|reason| option(flag, reason))).transpose()
 }
 
@@ -197,14 +223,18 @@ fn excluded(input: &InputFlags) -> Option<BTreeSet<String>> {
 
 fn column_map(file: &std::collections::BTreeMap<String, String>, flags: &[String]) -> Result<ColumnMap> {
     let from_flags = flags.iter().map(|pair| {
-        pair.split_once('=').ok_or_else(|| option("--map", format!("{pair:?} is no COLUMN=NAME, such as customer_id=Client")))
+        pair.split_once('=')
+            .ok_or_else(|| option("--map", format!("{pair:?} is no COLUMN=NAME, such as customer_id=Client")))
     });
     let mut map = ColumnMap::new();
     let from_file = file.iter().map(|(column, name)| Ok((column.as_str(), name.as_str())));
     for pair in from_file.chain(from_flags) {
         let (column, name) = pair?;
         let known = Column::from_name(column).ok_or_else(|| {
-            option("--map", format!("{column:?} is no column; the columns are {}", Column::ALL.map(Column::name).join(", ")))
+            option(
+                "--map",
+                format!("{column:?} is no column; the columns are {}", Column::ALL.map(Column::name).join(", ")),
+            )
         })?;
         map.insert(known, name.to_owned());
     }

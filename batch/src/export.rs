@@ -36,7 +36,10 @@ pub async fn open(lake: &Lake, table: Table, id: Option<i64>) -> Result<(Snapsho
     };
     let version = publication.as_ref().and_then(|publication| publication.versions.of(table));
     let snapshot = lake.snapshot(table, version).await?;
-    let missing = || Error::Source { name: lake.location(), reason: "is no lake yet; make one with batch run --input FILE".to_owned() };
+    let missing = || Error::Source {
+        name: lake.location(),
+        reason: "is no lake yet; make one with batch run --input FILE".to_owned(),
+    };
     Ok((snapshot.ok_or_else(missing)?, publication.map(|publication| publication.id)))
 }
 

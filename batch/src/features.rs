@@ -80,7 +80,10 @@ pub fn compute(orders: &Snapshot, threads: usize, runtime: &Handle) -> Result<Cu
             Ok(fold)
         };
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let mut folds = folds.into_iter();
     let mut whole = folds.next().unwrap_or_else(|| Ok(Fold::default()))?;
@@ -117,14 +120,19 @@ fn fold_row_groups(handle: &FileHandle, fold: &mut Fold) -> parquet::errors::Res
 /// Texts as dictionaries, as they are stored; money as the 64-bit integers it is.
 fn reading_schema() -> Schema {
     let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let fields = Table::Orders.file_schema().fields().iter().map(|field| {
-        let kind = match field.data_type() {
-            DataType::Utf8 => text.clone(),
-            DataType::Decimal128(precision, scale) => DataType::Decimal64(*precision, *scale),
-            other => other.clone(),
-        };
-        Field::new(field.name(), kind, true)
-    }).collect::<Vec<_>>();
+    let fields = Table::Orders
+        .file_schema()
+        .fields()
+        .iter()
+        .map(|field| {
+            let kind = match field.data_type() {
+                DataType::Utf8 => text.clone(),
+                DataType::Decimal128(precision, scale) => DataType::Decimal64(*precision, *scale),
+                other => other.clone(),
+            };
+            Field::new(field.name(), kind, true)
+        })
+        .collect::<Vec<_>>();
     Schema::new(fields)
 }
 
@@ -250,7 +258,8 @@ impl Fold {
     /// Customers with a purchase, sorted by id; `None` when the revenue leaves 18 digits.
     fn finish(self) -> Option<Customers> {
         #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
-        let mut order: Vec<u32> = (0..self.ids.len() as u32).filter(|code| self.totals[*code as usize].invoices > 0).collect();
+        let mut order: Vec<u32> =
+            (0..self.ids.len() as u32).filter(|code| self.totals[*code as usize].invoices > 0).collect();
         order.sort_unstable_by(|one, other| self.ids.get(*one).cmp(self.ids.get(*other)));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut customers = Customers { lines: self.lines, ..Customers::default() };

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use batch::cli::{Cli, Command, Common, ExportArgs, Format, HistoryArgs, IngestArgs, InputFlags, ModelFlags, RunArgs, ShowArgs, VacuumArgs};
+use batch::cli::{
+    Cli, Command, Common, ExportArgs, Format, HistoryArgs, IngestArgs, InputFlags, ModelFlags, RunArgs, ShowArgs,
+    VacuumArgs,
+};
 use batch::config::{Config, RawConfig};
 use batch::error::{Error, Result};
 use batch::progress::Progress;
@@ -15,9 +18,6 @@ use clap::Parser;
 use data::lake::{Lake, Table, WriterLock, vacuum};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Files that another writer may be about to commit are younger.
 const VACUUM_GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -112,7 +112,10 @@ fn history(args: &HistoryArgs, runtime: &Runtime) -> Result<()> {
     let document = json!({ "lake": lake.location(), "publications": documents });
     print_document(&args.common, &document, |_| {
         if publications.is_empty() {
-            return format!("lake {} has no publication yet; make one: batch run --lake {0} --input FILE\n", lake.location());
+            return format!(
+                "lake {} has no publication yet; make one: batch run --lake {0} --input FILE\n",
+                lake.location()
+            );
         }
         format!("{}\n", show::history(&publications))
     })
@@ -121,13 +124,18 @@ fn history(args: &HistoryArgs, runtime: &Runtime) -> Result<()> {
 fn export_table(args: &ExportArgs, runtime: &Runtime) -> Result<()> {
     let (_, lake) = read_only(&args.common)?;
     let names = Table::ALL.map(Table::name).join(", ");
-    let table = Table::from_name(&args.table)
-        .ok_or_else(|| Error::Option { flag: "TABLE", reason: format!("there is no table {:?}; the tables are {names}", args.table) })?;
+    let table = Table::from_name(&args.table).ok_or_else(|| Error::Option {
+        flag: "TABLE",
+        reason: format!("there is no table {:?}; the tables are {names}", args.table),
+    })?;
     let whole_document = args.common.json && args.output.is_none();
     let by_name = args.output.as_deref().and_then(export::format_of);
     let format = args.format.or(by_name).unwrap_or(if whole_document { Format::Json } else { Format::Csv });
     if whole_document && format != Format::Json {
-        return Err(Error::Option { flag: "--json", reason: "the export itself goes to stdout; name a file with -o, or leave --json out".to_owned() });
+        return Err(Error::Option {
+            flag: "--json",
+            reason: "the export itself goes to stdout; name a file with -o, or leave --json out".to_owned(),
+        });
     }
     let (snapshot, publication) = runtime.block_on(export::open(&lake, table, args.publication))?;
     let rows = runtime.block_on(export::write(&snapshot, table, format, args.output.as_deref()))?;
@@ -141,7 +149,9 @@ fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
     let (config, lake) = read_only(&args.common)?;
     let progress = Progress::new(args.common.quiet);
     let done = runtime.block_on(async {
-        let lock = WriterLock::take(&lake, config.wait, |holder| progress.say(&format!("waiting for another run ({holder})"))).await?;
+        let lock =
+            WriterLock::take(&lake, config.wait, |holder| progress.say(&format!("waiting for another run ({holder})")))
+                .await?;
         let done = vacuum(&lake, args.keep as usize, VACUUM_GRACE, args.dry_run).await;
         lock.release().await;
         done
@@ -151,7 +161,10 @@ fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
         let verb = if args.dry_run { "would forget" } else { "forgot" };
         format!(
             "{verb} {} publications and {} files of {} bytes; {} publications stay\n",
-            done.publications.len(), done.files, done.bytes, done.kept_publications
+            done.publications.len(),
+            done.files,
+            done.bytes,
+            done.kept_publications
         )
     })
 }

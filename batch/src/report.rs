@@ -140,7 +140,8 @@ impl Computed {
                 monetary: mean(revenue.raw(), customers) / data::money::UNIT_F64,
             })
             .collect();
-        segments.sort_by(|one, other| other.monetary.total_cmp(&one.monetary).then(one.segment_id.cmp(&other.segment_id)));
+        segments
+            .sort_by(|one, other| other.monetary.total_cmp(&one.monetary).then(one.segment_id.cmp(&other.segment_id)));
         segments
     }
 
@@ -148,7 +149,9 @@ impl Computed {
     #[must_use]
     pub fn rfm_segments(&self, scoring: &Scoring) -> Vec<RfmSegmentReport> {
         let mut sums: BTreeMap<&str, (u64, Money)> = BTreeMap::new();
-        for ((recency, frequency), monetary) in self.scores.recency.iter().zip(&self.scores.frequency).zip(&self.customers.monetary) {
+        for ((recency, frequency), monetary) in
+            self.scores.recency.iter().zip(&self.scores.frequency).zip(&self.customers.monetary)
+        {
             let sum = sums.entry(scoring.segment(*recency, *frequency)).or_default();
             *sum = (sum.0 + 1, sum.1 + *monetary);
         }
@@ -156,7 +159,9 @@ impl Computed {
             .into_iter()
             .map(|(name, (customers, revenue))| RfmSegmentReport { rfm_segment: name.to_owned(), customers, revenue })
             .collect();
-        segments.sort_by(|one, other| other.revenue.cmp(&one.revenue).then_with(|| one.rfm_segment.cmp(&other.rfm_segment)));
+        segments.sort_by(|one, other| {
+            other.revenue.cmp(&one.revenue).then_with(|| one.rfm_segment.cmp(&other.rfm_segment))
+        });
         segments
     }
 
@@ -173,10 +178,18 @@ impl Computed {
 
     /// The report of this run.
     #[must_use]
-    pub fn report(&self, scoring: &Scoring, currency: &str, ingested: Option<&Ingested>, totals: &Counts, timings_ms: BTreeMap<&'static str, f64>) -> Report {
+    pub fn report(
+        &self,
+        scoring: &Scoring,
+        currency: &str,
+        ingested: Option<&Ingested>,
+        totals: &Counts,
+        timings_ms: BTreeMap<&'static str, f64>,
+    ) -> Report {
         let (model, quality) = (&self.fit.model, &self.fit.quality);
         let lake = Input::new(totals, 0);
-        let input = ingested.map_or_else(|| lake.clone(), |ingested| Input::new(&ingested.counts, ingested.already_known));
+        let input =
+            ingested.map_or_else(|| lake.clone(), |ingested| Input::new(&ingested.counts, ingested.already_known));
         let sources = ingested.map(|ingested| ingested.sources.as_slice()).unwrap_or_default();
         Report {
             reference_time: self.reference,
@@ -190,7 +203,8 @@ impl Computed {
             median: Median {
                 recency_days: median(self.recency_days.clone()),
                 frequency: median(self.customers.frequency.clone()),
-                monetary: median(self.customers.monetary.iter().map(|money| money.raw()).collect()) / data::money::UNIT_F64,
+                monetary: median(self.customers.monetary.iter().map(|money| money.raw()).collect())
+                    / data::money::UNIT_F64,
             },
             model: ModelReport {
                 k: model.k,
@@ -207,7 +221,8 @@ impl Computed {
             segments: self.segments(),
             rfm_segments: self.rfm_segments(scoring),
             rfm_grid: self.grid(),
-            rfm_names: [1, 2, 3, 4, 5].map(|recency| [1, 2, 3, 4, 5].map(|frequency| scoring.segment(recency, frequency).to_owned())),
+            rfm_names: [1, 2, 3, 4, 5]
+                .map(|recency| [1, 2, 3, 4, 5].map(|frequency| scoring.segment(recency, frequency).to_owned())),
             notes: self.fit.notes.iter().map(ToString::to_string).collect(),
             timings_ms,
         }

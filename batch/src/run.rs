@@ -41,7 +41,8 @@ impl Context<'_> {
     pub fn open(&self) -> Result<Writing> {
         let lake = Lake::open(&self.config.lake)?;
         self.runtime.block_on(async {
-            let waiting = |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
+            let waiting =
+                |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
             let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
             let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
             let ledger = Ledger::open(&mut tables).await?;
@@ -79,7 +80,8 @@ impl Context<'_> {
         self.publish_tables(&mut writing, &computed)?;
         clock.end("tables");
         let totals = writing.ledger.totals()?;
-        let report = computed.report(&self.config.scoring, &self.config.currency, ingested.as_ref(), &totals, clock.done);
+        let report =
+            computed.report(&self.config.scoring, &self.config.currency, ingested.as_ref(), &totals, clock.done);
         let publication = Publication {
             id: previous.map_or(1, |previous| previous.id + 1),
             published_at: EventTime::now(),

@@ -16,8 +16,14 @@ use crate::picture;
 pub fn text(document: &Value) -> String {
     let mut out = String::new();
     let date = |name: &str| document[name].as_str().unwrap_or_default().chars().take(10).collect::<String>();
-    let time = document["published_at"].as_str().unwrap_or_default().chars().take(16).collect::<String>().replace('T', " ");
-    let _ = writeln!(out, "Publication {}, calculated {time} UTC; recency counts to {}", document["publication"], date("reference_time"));
+    let time =
+        document["published_at"].as_str().unwrap_or_default().chars().take(16).collect::<String>().replace('T', " ");
+    let _ = writeln!(
+        out,
+        "Publication {}, calculated {time} UTC; recency counts to {}",
+        document["publication"],
+        date("reference_time")
+    );
     let _ = writeln!(
         out,
         "{} customers, {} invoices, {}{} revenue\n",
@@ -59,7 +65,12 @@ pub fn cleaning(input: &Value) -> String {
 
 fn segments(document: &Value) -> Table {
     let mut table = table(&["Segment", "Customers", "Share", "Revenue", "Share", "Recency (days)", "Orders", "Spend"]);
-    let share = |part: &Value, whole: &Value| format!("{:.1} %", 100.0 * part.as_f64().unwrap_or(0.0) / whole.as_f64().filter(|whole| *whole > 0.0).unwrap_or(1.0));
+    let share = |part: &Value, whole: &Value| {
+        format!(
+            "{:.1} %",
+            100.0 * part.as_f64().unwrap_or(0.0) / whole.as_f64().filter(|whole| *whole > 0.0).unwrap_or(1.0)
+        )
+    };
     for segment in document["segments"].as_array().into_iter().flatten() {
         table.add_row([
             segment["segment_name"].as_str().unwrap_or_default().to_owned(),
@@ -88,14 +99,17 @@ fn rfm_segments(document: &Value) -> Table {
 }
 
 fn quality(model: &Value) -> String {
-    let figure = |name: &str| model[name].as_f64().map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
+    let figure =
+        |name: &str| model[name].as_f64().map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
     let mut out = format!(
         "k-means: k {}, seed {}, inertia {}, silhouette {}{}, Davies-Bouldin {}, Calinski-Harabasz {}\n",
         model["k"],
         model["seed"],
         figure("inertia"),
         figure("silhouette"),
-        model["sampled"].as_u64().map_or_else(String::new, |n| format!(" (on a sample of {})", grouped(&n.to_string()))),
+        model["sampled"]
+            .as_u64()
+            .map_or_else(String::new, |n| format!(" (on a sample of {})", grouped(&n.to_string()))),
         figure("davies_bouldin"),
         figure("calinski_harabasz")
     );
@@ -104,7 +118,8 @@ fn quality(model: &Value) -> String {
         out.push_str("elbow:   ");
         for point in elbow {
             let silhouette = point["silhouette"].as_f64().unwrap_or(0.0);
-            let _ = write!(out, " k={}: inertia {}, silhouette {silhouette:.3};", point["k"], amount(&point["inertia"], 1));
+            let _ =
+                write!(out, " k={}: inertia {}, silhouette {silhouette:.3};", point["k"], amount(&point["inertia"], 1));
         }
         out.push('\n');
     }
@@ -114,7 +129,17 @@ fn quality(model: &Value) -> String {
 /// Publications as a table, oldest first.
 #[must_use]
 pub fn history(publications: &[Publication]) -> Table {
-    let mut table = table(&["Publication", "Calculated (UTC)", "Recency to", "Orders", "Customers", "Revenue", "k", "Inertia", "Silhouette"]);
+    let mut table = table(&[
+        "Publication",
+        "Calculated (UTC)",
+        "Recency to",
+        "Orders",
+        "Customers",
+        "Revenue",
+        "k",
+        "Inertia",
+        "Silhouette",
+    ]);
     let figure = |value: Option<f64>| value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
     for publication in publications {
         table.add_row([

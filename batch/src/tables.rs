@@ -18,8 +18,11 @@ use crate::rfm::Scoring;
 /// When the columns do not fit the table.
 pub fn customer_rfm(computed: &Computed, scoring: &Scoring) -> Result<RecordBatch> {
     let Computed { customers, scores, .. } = computed;
-    let score = |scores: &[u8]| -> ArrayRef { Arc::new(Int32Array::from_iter_values(scores.iter().map(|score| i32::from(*score)))) };
-    let named = scores.recency.iter().zip(&scores.frequency).map(|(recency, frequency)| scoring.segment(*recency, *frequency));
+    let score = |scores: &[u8]| -> ArrayRef {
+        Arc::new(Int32Array::from_iter_values(scores.iter().map(|score| i32::from(*score))))
+    };
+    let named =
+        scores.recency.iter().zip(&scores.frequency).map(|(recency, frequency)| scoring.segment(*recency, *frequency));
     batch(
         Table::CustomerRfm,
         vec![
@@ -47,7 +50,8 @@ pub fn customer_segments(computed: &Computed) -> Result<RecordBatch> {
     let labels = || fit.labels.iter().map(|label| i32::try_from(*label).unwrap_or_default());
     let ids = StringArray::from_iter_values(fit.model.segments.iter().map(|segment| &segment.name));
     let names = DictionaryArray::try_new(Int32Array::from_iter_values(labels()), Arc::new(ids))?;
-    let segment_ids: Vec<i32> = fit.model.segments.iter().map(|segment| i32::try_from(segment.id).unwrap_or_default()).collect();
+    let segment_ids: Vec<i32> =
+        fit.model.segments.iter().map(|segment| i32::try_from(segment.id).unwrap_or_default()).collect();
     let segment_of = fit.labels.iter().map(|label| segment_ids.get(*label as usize).copied());
     batch(
         Table::CustomerSegments,

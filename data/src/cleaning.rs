@@ -277,7 +277,15 @@ mod tests {
 
     #[test]
     fn trims_customer_ids() {
-        let cases = [("12347.0", Some("12347")), (" U00042 ", Some("U00042")), ("v1.0", Some("v1.0")), ("", None), ("  ", None), ("0", Some("0")), (".0", Some(""))];
+        let cases = [
+            ("12347.0", Some("12347")),
+            (" U00042 ", Some("U00042")),
+            ("v1.0", Some("v1.0")),
+            ("", None),
+            ("  ", None),
+            ("0", Some("0")),
+            (".0", Some("")),
+        ];
         for (text, id) in cases {
             let expected = id.map(str::as_bytes).filter(|id| !id.is_empty());
             assert_eq!(customer_id(text.as_bytes()), expected, "{text:?}");

@@ -43,7 +43,9 @@ impl DateFormat {
             "mdy" | "m/d/y" | "month/day/year" | "iso" | "ymd" => Ok(Self::Order(DayMonth::MonthFirst)),
             "dmy" | "d/m/y" | "day/month/year" => Ok(Self::Order(DayMonth::DayFirst)),
             _ if is_pattern(text) => Ok(Self::Pattern(text.to_owned())),
-            _ => Err(format!("unknown date format {text:?}: use mdy, dmy, iso or a strftime pattern such as \"%d.%m.%Y %H:%M\"")),
+            _ => Err(format!(
+                "unknown date format {text:?}: use mdy, dmy, iso or a strftime pattern such as \"%d.%m.%Y %H:%M\""
+            )),
         }
     }
 
@@ -149,7 +151,11 @@ impl Cursor<'_> {
         }
         let (first, digits) = self.number()?;
         match digits {
-            8 => Some(DateForm::Plain { year: i32::try_from(first / 10_000).ok()?, month: first / 100 % 100, day: first % 100 }),
+            8 => Some(DateForm::Plain {
+                year: i32::try_from(first / 10_000).ok()?,
+                month: first / 100 % 100,
+                day: first % 100,
+            }),
             4 => self.after_year(i32::try_from(first).ok()?),
             1 | 2 => self.after_short_number(first),
             _ => None,
@@ -324,7 +330,17 @@ impl Cursor<'_> {
 
 fn month_by_name(word: &[u8]) -> Option<u32> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let word = std::str::from_utf8(word).ok().filter(|word| word.len() >= 3)?;

@@ -3,7 +3,9 @@
 
 pub mod cleaning;
 pub mod dates;
+pub mod generate;
 pub mod lake;
+pub mod model;
 pub mod money;
 pub mod numbers;
 pub mod telemetry;

@@ -45,19 +45,13 @@ impl Money {
     /// `quantity × self`, or `None` when the result leaves 18 decimal digits.
     #[must_use]
     pub fn times(self, quantity: i64) -> Option<Self> {
-        self.0
-            .checked_mul(quantity)
-            .filter(|raw| (-LIMIT..=LIMIT).contains(raw))
-            .map(Self)
+        self.0.checked_mul(quantity).filter(|raw| (-LIMIT..=LIMIT).contains(raw)).map(Self)
     }
 
     /// `self + other`, or `None` when the result leaves 18 decimal digits.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0
-            .checked_add(other.0)
-            .filter(|raw| (-LIMIT..=LIMIT).contains(raw))
-            .map(Self)
+        self.0.checked_add(other.0).filter(|raw| (-LIMIT..=LIMIT).contains(raw)).map(Self)
     }
 }
 
@@ -122,9 +116,8 @@ mod tests {
 
     #[test]
     fn shows_two_to_four_decimals() {
-        let shown: Vec<String> = [0, 153_000, -25_500, 625, 89_114_079_040, -1]
-            .map(|raw| Money::from_raw(raw).to_string())
-            .to_vec();
+        let shown: Vec<String> =
+            [0, 153_000, -25_500, 625, 89_114_079_040, -1].map(|raw| Money::from_raw(raw).to_string()).to_vec();
         assert_eq!(shown, ["0.00", "15.30", "-2.55", "0.0625", "8911407.904", "-0.0001"]);
     }
 

@@ -135,10 +135,7 @@ fn split_sign(text: &[u8]) -> (bool, &[u8]) {
 /// Drops one leading currency sign: `£`, `$` or `€`, in UTF-8 or Windows-1252.
 fn strip_currency(text: &[u8]) -> &[u8] {
     const SIGNS: [&[u8]; 5] = ["£".as_bytes(), "€".as_bytes(), b"$", b"\xA3", b"\x80"];
-    SIGNS
-        .iter()
-        .find_map(|sign| text.strip_prefix(*sign))
-        .map_or(text, <[u8]>::trim_ascii_start)
+    SIGNS.iter().find_map(|sign| text.strip_prefix(*sign)).map_or(text, <[u8]>::trim_ascii_start)
 }
 
 #[cfg(test)]
@@ -178,8 +175,16 @@ mod tests {
 
     #[test]
     fn reads_whole_quantities_only() {
-        let cases =
-            [("6", Some(6)), ("-2", Some(-2)), ("6.0", Some(6)), ("1,200", Some(1200)), ("1.5", None), ("six", None), ("-", None), ("--3", None)];
+        let cases = [
+            ("6", Some(6)),
+            ("-2", Some(-2)),
+            ("6.0", Some(6)),
+            ("1,200", Some(1200)),
+            ("1.5", None),
+            ("six", None),
+            ("-", None),
+            ("--3", None),
+        ];
         for (text, value) in cases {
             assert_eq!(parse_quantity(text.as_bytes(), DecimalMark::Point), value, "{text:?}");
         }

@@ -53,15 +53,32 @@ impl Column {
     /// Common spellings, letters and digits only, in order of preference.
     const fn spellings(self) -> &'static [&'static str] {
         match self {
-            Self::Invoice => {
-                &["invoiceno", "invoice", "invoicenumber", "invoiceid", "orderid", "orderno", "ordernumber", "transactionid"]
-            }
+            Self::Invoice => &[
+                "invoiceno",
+                "invoice",
+                "invoicenumber",
+                "invoiceid",
+                "orderid",
+                "orderno",
+                "ordernumber",
+                "transactionid",
+            ],
             Self::StockCode => &["stockcode", "sku", "productid", "productcode", "itemid", "itemcode"],
             Self::Description => &["description", "productname", "itemname", "productdescription"],
             Self::Quantity => &["quantity", "qty", "units"],
             Self::OrderedAt => &[
-                "invoicedate", "orderdate", "orderedat", "ordertime", "invoicedatetime", "orderdatetime", "purchasedate",
-                "transactiondate", "datetime", "timestamp", "createdat", "date",
+                "invoicedate",
+                "orderdate",
+                "orderedat",
+                "ordertime",
+                "invoicedatetime",
+                "orderdatetime",
+                "purchasedate",
+                "transactiondate",
+                "datetime",
+                "timestamp",
+                "createdat",
+                "date",
             ],
             Self::UnitPrice => &["unitprice", "price", "itemprice", "priceperunit"],
             Self::CustomerId => &["customerid", "customerno", "customernumber", "customer", "clientid", "userid"],
@@ -92,7 +109,11 @@ impl Columns {
         for (column, position) in Column::ALL.into_iter().zip(&mut positions) {
             *position = match map.get(&column) {
                 Some(name) => Some(by_given_name(header, name).ok_or_else(|| {
-                    format!("--map {}={name}: there is no column {name:?}; the header has {}", column.name(), listed(header))
+                    format!(
+                        "--map {}={name}: there is no column {name:?}; the header has {}",
+                        column.name(),
+                        listed(header)
+                    )
                 })?),
                 None => by_spelling(header, column, map),
             };

@@ -1,5 +1,7 @@
 //! What a text looks like, decided from its first megabyte: encoding, delimiter, header, decimal mark.
 
+use std::borrow::Cow;
+
 use data::dates::{DateEvidence, parse_parts};
 use data::numbers::DecimalMark;
 use data::{DateFormat, DayMonth};
@@ -28,17 +30,29 @@ impl Encoding {
             "auto" | "detect" => Ok(Self::Detect),
             "utf-8" | "utf8" | "ascii" => Ok(Self::Utf8),
             "windows-1252" | "cp1252" | "iso-8859-1" | "latin-1" | "latin1" => Ok(Self::Windows1252),
-            _ => Err(format!("unknown encoding {name:?}: use auto, utf-8, windows-1252 or iso-8859-1 (convert others with iconv first)")),
+            _ => Err(format!(
+                "unknown encoding {name:?}: use auto, utf-8, windows-1252 or iso-8859-1 (convert others with iconv first)"
+            )),
         }
     }
 
     /// The text that `bytes` are.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> String {
-        match (self, std::str::from_utf8(bytes)) {
-            (Self::Detect | Self::Utf8, Ok(text)) => text.to_owned(),
-            (Self::Utf8, Err(_)) => String::from_utf8_lossy(bytes).into_owned(),
-            _ => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+        String::from_utf8_lossy(&self.to_utf8(bytes)).into_owned()
+    }
+
+    /// `bytes` in UTF-8.
+    #[must_use]
+    pub fn to_utf8(self, bytes: &[u8]) -> Cow<'_, [u8]> {
+        let valid = || std::str::from_utf8(bytes).is_ok();
+        match self {
+            _ if bytes.is_ascii() => Cow::Borrowed(bytes),
+            Self::Detect | Self::Utf8 if valid() => Cow::Borrowed(bytes),
+            Self::Utf8 => Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes()),
+            Self::Detect | Self::Windows1252 => {
+                Cow::Owned(WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned().into_bytes())
+            }
         }
     }
 }
@@ -73,7 +87,11 @@ pub fn detect(head: &[u8], whole: bool, wishes: &Wishes) -> Result<Layout, Strin
     let bom = refuse_foreign(head)?;
     let text = head.get(bom..).unwrap_or_default();
     if text.iter().all(u8::is_ascii_whitespace) {
-        return Err(if whole { "is empty; it needs at least a header line".to_owned() } else { "begins with a megabyte of blanks".to_owned() });
+        return Err(if whole {
+            "is empty; it needs at least a header line".to_owned()
+        } else {
+            "begins with a megabyte of blanks".to_owned()
+        });
     }
     let best = DELIMITERS
         .into_iter()
@@ -179,7 +197,10 @@ mod tests {
     fn detects_delimiter_decimal_mark_and_date_order() {
         let semicolons = format!("{}\n1;a;b;2;13.12.2010 8:26;2,55;7;UK\n", HEADER.replace(',', ";"));
         let found = layout(semicolons.as_bytes()).expect("a layout");
-        assert_eq!((found.delimiter, found.mark, found.dates), (b';', DecimalMark::Comma, DateFormat::Order(DayMonth::DayFirst)));
+        assert_eq!(
+            (found.delimiter, found.mark, found.dates),
+            (b';', DecimalMark::Comma, DateFormat::Order(DayMonth::DayFirst))
+        );
         let tabs = format!("\u{feff}\n{}\r\n1\ta\tb\t2\t12/13/2010\t2.55\t7\tUK\r\n", HEADER.replace(',', "\t"));
         let found = layout(tabs.as_bytes()).expect("a layout");
         assert_eq!((found.delimiter, found.mark, found.header_lines), (b'\t', DecimalMark::Point, 2));

@@ -4,7 +4,7 @@
 //! close, or whose closing quote is followed by more text, makes its physical line malformed, and only that line.
 
 use memchr::memchr;
-use wide::{CmpEq, u8x16};
+use wide::u8x16;
 
 /// Longest quoted field; a longer one counts as unclosed.
 pub const MAX_QUOTED: usize = 1 << 20;
@@ -23,6 +23,7 @@ struct Span {
 pub struct Fields {
     spans: Vec<Span>,
     scratch: Vec<u8>,
+    quoted: bool,
 }
 
 impl Fields {
@@ -45,7 +46,14 @@ impl Fields {
         bytes.get(span.start..span.end).unwrap_or_default()
     }
 
+    /// Whether a field of the record is quoted: only then it may hold line ends.
+    #[must_use]
+    pub const fn quoted(&self) -> bool {
+        self.quoted
+    }
+
     fn clear(&mut self) {
+        self.quoted = false;
         self.spans.clear();
         self.scratch.clear();
     }
@@ -55,13 +63,21 @@ impl Fields {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A record at `start..end` of the text, line end excluded; its fields are in [`Fields`].
-    Record { start: usize, end: usize },
+    Record {
+        start: usize,
+        end: usize,
+    },
     /// A physical line at `start..end` whose quotes make no sense.
-    Malformed { start: usize, end: usize },
+    Malformed {
+        start: usize,
+        end: usize,
+    },
     /// A blank line.
     Blank,
     /// The text ends inside the record that begins at `start`; more text may complete it.
-    Incomplete { start: usize },
+    Incomplete {
+        start: usize,
+    },
     End,
 }
 
@@ -105,17 +121,16 @@ impl<'a> Scanner<'a> {
                 Some(b'\n') => return self.end_record(start, field_start, at, fields),
                 Some(b'"') if self.delimiter != b'"' => {
                     if at == field_start {
+                        fields.quoted = true;
                         match self.quoted_field(at, fields) {
-                            Quoted::Field { end } => {
-                                match self.text.get(end) {
-                                    Some(&byte) if byte == self.delimiter => {
-                                        field_start = end + 1;
-                                        self.seek(field_start);
-                                    }
-                                    Some(b'\n' | b'\r') => return self.end_quoted_record(start, end),
-                                    _ => return self.end_quoted_record(start, self.text.len()),
+                            Quoted::Field { end } => match self.text.get(end) {
+                                Some(&byte) if byte == self.delimiter => {
+                                    field_start = end + 1;
+                                    self.seek(field_start);
                                 }
-                            }
+                                Some(b'\n' | b'\r') => return self.end_quoted_record(start, end),
+                                _ => return self.end_quoted_record(start, self.text.len()),
+                            },
                             Quoted::Open => return Step::Incomplete { start },
                             Quoted::Malformed => return self.malformed(start),
                         }
@@ -127,7 +142,11 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-        if self.last { self.end_record(start, field_start, self.text.len(), fields) } else { Step::Incomplete { start } }
+        if self.last {
+            self.end_record(start, field_start, self.text.len(), fields)
+        } else {
+            Step::Incomplete { start }
+        }
     }
 
     #[inline]

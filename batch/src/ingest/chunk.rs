@@ -129,15 +129,15 @@ pub fn parse(text: &[u8], last: bool, layout: &Layout, rules: &Rules) -> Parsed 
     let mut scanner = Scanner::new(text, layout.delimiter, last);
     let mut fields = Fields::default();
     loop {
-        let step = scanner.step(&mut fields);
-        match step {
+        let from = scanner.position();
+        match scanner.step(&mut fields) {
             Step::Record { start, end } => parser.record(start, end, &fields),
             Step::Malformed { start, end } => parser.refuse(start, end, Reason::Malformed),
             Step::Blank => parser.parsed.counts.blank += 1,
             Step::Incomplete { start } => return parser.finish(Some(start)),
             Step::End => return parser.finish(None),
         }
-        parser.line_ends_before(scanner.position());
+        parser.count_lines(from, scanner.position(), fields.quoted());
     }
 }
 
@@ -156,7 +156,6 @@ struct Parser<'a> {
     /// Description seen last with each stock code.
     descriptions: Vec<Code>,
     last_invoice: Option<(Code, Code)>,
-    counted_to: usize,
 }
 
 struct Positions {
@@ -196,7 +195,6 @@ impl<'a> Parser<'a> {
             month: MonthMemo::default(),
             descriptions: Vec::new(),
             last_invoice: None,
-            counted_to: 0,
         };
         parser.next_foreign = parser.foreign.next();
         parser
@@ -214,7 +212,8 @@ impl<'a> Parser<'a> {
             return self.refuse(start, end, Reason::BadEncoding);
         }
         let text = self.text;
-        let ordered_at = self.date.read(fields.get(text, self.positions.ordered_at), &self.layout.dates, &mut self.parsed.dates);
+        let ordered_at =
+            self.date.read(fields.get(text, self.positions.ordered_at), &self.layout.dates, &mut self.parsed.dates);
         let line = RawLine {
             invoice: fields.get(text, self.positions.invoice),
             stock_code: fields.get(text, self.positions.stock_code),
@@ -276,15 +275,17 @@ impl<'a> Parser<'a> {
         self.parsed.counts.reject(reason);
     }
 
-    /// Counts the physical lines of the step that ended before `position`: one, unless quotes held line ends.
+    /// Counts the physical lines of the step at `start..position`: one, unless quotes held line ends.
     #[inline]
-    fn line_ends_before(&mut self, position: usize) {
-        let step = self.text.get(self.counted_to..position.min(self.text.len())).unwrap_or_default();
-        let inner = step.split_last().map_or(&step[..0], |(_, inner)| inner);
-        #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
-        let more = memchr::memchr_iter(b'\n', inner).count() as u32;
-        self.parsed.lines += 1 + more;
-        self.counted_to = position;
+    fn count_lines(&mut self, start: usize, position: usize, quoted: bool) {
+        self.parsed.lines += 1;
+        if quoted {
+            let step = self.text.get(start..position.min(self.text.len())).unwrap_or_default();
+            let inner = step.split_last().map_or(&step[..0], |(_, inner)| inner);
+            #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
+            let more = memchr::memchr_iter(b'\n', inner).count() as u32;
+            self.parsed.lines += more;
+        }
     }
 
     fn finish(mut self, tail: Option<usize>) -> Parsed {

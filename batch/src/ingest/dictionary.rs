@@ -24,6 +24,12 @@ impl Dictionary {
         self.ends.len()
     }
 
+    /// Every value, by code.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start as usize..*end as usize).unwrap_or_default())
+    }
+
     /// The value behind `code`; empty when there is none.
     #[inline]
     #[must_use]
@@ -53,11 +59,7 @@ impl Dictionary {
     fn find_or_insert(&mut self, value: &[u8]) -> Code {
         let Self { bytes, ends, codes, .. } = self;
         let hash = hash(value);
-        let found = codes.entry(
-            hash,
-            |code| value_at(bytes, ends, *code) == value,
-            |code| hash_at(bytes, ends, *code),
-        );
+        let found = codes.entry(hash, |code| value_at(bytes, ends, *code) == value, |code| hash_at(bytes, ends, *code));
         match found {
             hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
             hashbrown::hash_table::Entry::Vacant(entry) => {

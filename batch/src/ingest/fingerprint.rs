@@ -30,7 +30,13 @@ impl Fingerprint {
     #[must_use]
     pub fn new(head: &[u8], lines_read: u64, ends_with_newline: bool, invoices: Sketch) -> Self {
         let head = head.get(..HEAD_BYTES).unwrap_or(head);
-        Self { head_bytes: head.len(), head: hex(xxh3_128(head)), lines_read, ends_with_newline, invoices: invoices.finish() }
+        Self {
+            head_bytes: head.len(),
+            head: hex(xxh3_128(head)),
+            lines_read,
+            ends_with_newline,
+            invoices: invoices.finish(),
+        }
     }
 
     /// Whether a text that begins with `head` may be this one, or this one grown.

@@ -28,9 +28,16 @@ struct Entry {
 pub enum Standing {
     New,
     /// All of it was ingested: so many order lines.
-    Known { lines_read: u64 },
+    Known {
+        lines_read: u64,
+    },
     /// It was ingested when it was shorter; what is behind `bytes` is new.
-    Grown { bytes: u64, lines: u64, lines_read: u64, from: String },
+    Grown {
+        bytes: u64,
+        lines: u64,
+        lines_read: u64,
+        from: String,
+    },
 }
 
 impl Ledger {
@@ -51,7 +58,8 @@ impl Ledger {
                 tables.get_mut(Table::Sources).overwrite(&kept).await?;
             }
         }
-        let entries = rows.into_iter().map(|row| Ok(Entry { fingerprint: serde_json::from_str(&row.fingerprint)?, row }));
+        let entries =
+            rows.into_iter().map(|row| Ok(Entry { fingerprint: serde_json::from_str(&row.fingerprint)?, row }));
         Ok(Self { entries: entries.collect::<Result<_>>()? })
     }
 
@@ -101,7 +109,11 @@ impl Ledger {
             }
             _ if allow_overlap => Ok(Standing::New),
             Some((entry, _)) => Err(changed(source, entry, "continues the last line of")),
-            None => Err(changed(source, alike.last().copied().unwrap_or_else(|| unreachable!("not empty")), "begins as, and then differs from,")),
+            None => Err(changed(
+                source,
+                alike.last().copied().unwrap_or_else(|| unreachable!("not empty")),
+                "begins as, and then differs from,",
+            )),
         }
     }
 
@@ -111,13 +123,18 @@ impl Ledger {
     /// When it holds mostly invoices that another source brought, unless `allow_overlap`.
     pub fn check_overlap(&self, source: &Source, invoices: &[u64], allow_overlap: bool) -> Result<Option<String>> {
         let overlaps = self.entries.iter().filter_map(|entry| Some((entry, entry.fingerprint.overlap(invoices)?)));
-        let Some((entry, share)) = overlaps.max_by(|(_, one), (_, other)| one.total_cmp(other)) else { return Ok(None) };
+        let Some((entry, share)) = overlaps.max_by(|(_, one), (_, other)| one.total_cmp(other)) else {
+            return Ok(None);
+        };
         let percent = (share * 100.0).round();
         if share >= REFUSED_OVERLAP && !allow_overlap {
             return Err(changed(source, entry, &format!("has about {percent} % of its invoices in common with")));
         }
         Ok((share >= NOTED_OVERLAP).then(|| {
-            format!("about {percent} % of its invoices also came with {}; lines in both files count twice", entry.row.source)
+            format!(
+                "about {percent} % of its invoices also came with {}; lines in both files count twice",
+                entry.row.source
+            )
         }))
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use data::lake::{FileSink, Lake, Table, WrittenFile};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::file::writer::SerializedFileWriter;
 use tokio::runtime::Handle;
 
-use super::encode::FileLayout;
+use super::encode::{Column, FileLayout};
 use crate::error::{Error, Result};
 
 /// A file is ended behind the row group that brings it here.
@@ -47,16 +46,16 @@ impl Output {
     ///
     /// # Errors
     /// When the storage refuses.
-    pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
+    pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<Column>) -> Result<()> {
         if !self.open.contains_key(&partition) {
             let open = self.start(partition.as_deref())?;
             self.open.insert(partition.clone(), open);
         }
         let Some(open) = self.open.get_mut(&partition) else { return Ok(()) };
-        let mut append = || -> parquet::errors::Result<()> {
+        let append = || -> parquet::errors::Result<()> {
             let mut group = open.writer.next_row_group()?;
             for chunk in chunks {
-                chunk.append_to_row_group(&mut group)?;
+                chunk.append_to(&mut group)?;
             }
             group.close()?;
             Ok(())

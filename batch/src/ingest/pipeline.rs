@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use data::DateEvidence;
 use data::lake::MONTH_COLUMN;
 use data::time::Month;
-use data::DateEvidence;
 
 use super::chunk::{Counts, Parsed, parse};
 use super::encode::{Piece, RefusedPiece};
@@ -111,7 +111,16 @@ struct Chunks<'a> {
 
 impl<'a> Chunks<'a> {
     fn new(text: &'a mut Text, skip: u64, name: &'a str) -> Self {
-        Self { text, name, hash: ContentHash::default(), bytes: 0, skip, carry: Vec::new(), ended: false, last_byte: None }
+        Self {
+            text,
+            name,
+            hash: ContentHash::default(),
+            bytes: 0,
+            skip,
+            carry: Vec::new(),
+            ended: false,
+            last_byte: None,
+        }
     }
 
     fn next(&mut self) -> Result<Option<Chunk>> {
@@ -185,7 +194,13 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    fn new(workers: &'a Workers, shared: &'a Shared, orders: &'a mut Output, refused_out: &'a mut Output, lines: u64) -> Self {
+    fn new(
+        workers: &'a Workers,
+        shared: &'a Shared,
+        orders: &'a mut Output,
+        refused_out: &'a mut Output,
+        lines: u64,
+    ) -> Self {
         Self {
             workers,
             shared,

@@ -103,7 +103,11 @@ impl Ingest<'_> {
         let (layout, reading) = self.read(source, layout, start)?;
         let mut report = report(source, &layout, &reading.outcome, known, &standing);
         if standing == Standing::New {
-            let overlap = self.writing.ledger.check_overlap(source, reading.outcome.invoices.hashes(), self.options.allow_overlap)?;
+            let overlap = self.writing.ledger.check_overlap(
+                source,
+                reading.outcome.invoices.hashes(),
+                self.options.allow_overlap,
+            )?;
             report.evidence.extend(overlap);
         }
         let counts = reading.outcome.counts.clone();
@@ -151,7 +155,14 @@ impl Ingest<'_> {
     }
 
     /// Ledger, refused lines, accepted lines, in this order: the last commit makes the source count.
-    fn commit(&mut self, source: &Source, head: &[u8], known: u64, reading: Reading, report: &SourceReport) -> Result<()> {
+    fn commit(
+        &mut self,
+        source: &Source,
+        head: &[u8],
+        known: u64,
+        reading: Reading,
+        report: &SourceReport,
+    ) -> Result<()> {
         let Reading { outcome, orders, refused } = reading;
         let lines_read = known + outcome.counts.read();
         let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices);
@@ -181,7 +192,13 @@ impl Ingest<'_> {
 }
 
 /// Appends under the source's application id, unless an earlier run that was cut off did.
-async fn append_once(tables: &mut Tables, table: Table, files: Vec<WrittenFile>, row: &SourceRow, lines: i64) -> Result<()> {
+async fn append_once(
+    tables: &mut Tables,
+    table: Table,
+    files: Vec<WrittenFile>,
+    row: &SourceRow,
+    lines: i64,
+) -> Result<()> {
     let id = SourceRow::application_id(&row.source_id);
     let snapshot = tables.get_mut(table);
     if snapshot.application_version(&id).await?.is_none() {

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use data::Rules;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 
 use super::chunk::{Parsed, parse};
-use super::encode::{FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
+use super::encode::{Column, FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
 use crate::csv::dialect::Layout;
 
 /// What a thread is asked to do; `ticket` orders the answers.
@@ -28,7 +27,7 @@ pub enum Answer {
 pub struct RowGroup {
     pub partition: Option<String>,
     pub rows: u64,
-    pub chunks: parquet::errors::Result<Vec<ArrowColumnChunk>>,
+    pub chunks: parquet::errors::Result<Vec<Column>>,
 }
 
 /// What all jobs of one source share.

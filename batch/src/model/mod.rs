@@ -17,7 +17,6 @@ mod names;
 mod options;
 mod parallel;
 mod points;
-mod published;
 mod quality;
 mod search;
 mod silhouette;
@@ -30,12 +29,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use data::model::{Model, Segment};
 pub use error::{ModelError, Note};
 pub use features::{FEATURES, Features};
 pub use lloyd::{Iterations, Lloyd, Update, lloyd};
 pub use options::{Clusters, FitOptions, FitParameters, MAX_K};
 pub use points::{Centroid, Points};
-pub use published::{Model, Segment};
 pub use quality::Quality;
 
 use features::Scaler;

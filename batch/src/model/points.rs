@@ -1,10 +1,6 @@
 //! Points in scaled space, a column per feature.
 
-/// Features of a customer: recency, frequency, monetary.
-pub(crate) const DIMENSIONS: usize = 3;
-
-/// A centroid in scaled units.
-pub type Centroid = [f64; DIMENSIONS];
+pub use data::model::{Centroid, DIMENSIONS, squared_distance};
 
 /// Points per block. Sums are made per block and then added in block order, so that no result depends on
 /// the number of threads. 8,192 × 3 × 8 bytes stay in a second-level cache.
@@ -95,12 +91,6 @@ impl Points {
     pub(crate) fn get(&self, i: usize) -> [f64; DIMENSIONS] {
         self.columns.each_ref().map(|c| c.get(i).copied().unwrap_or_default())
     }
-}
-
-/// Squared Euclidean distance, added up in the order of the features.
-pub(crate) fn squared_distance([ar, af, am]: &Centroid, [br, bf, bm]: &Centroid) -> f64 {
-    let (r, f, m) = (ar - br, af - bf, am - bm);
-    r * r + f * f + m * m
 }
 
 /// A count as a number; exact up to 2⁵³.

@@ -3,8 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::numbers::{
-    count, count_short, counted, date, date_time, decimal, money, money_short, percent_short,
-    share, short,
+    count, count_short, counted, date, date_time, decimal, money, money_short, percent_short, share, short,
 };
 use super::page::Page;
 use super::palette::Palette;
@@ -88,59 +87,31 @@ fn tiles(page: &Page) -> Markup {
 
 fn key_figures(page: &Page) -> [Tile; 6] {
     let segments = counted(page.segments.len() as u64, "segment", "segments");
-    let orders = share(page.invoices as f64, page.customers as f64).map_or_else(dash, |percent| {
-        format!("{} per customer", decimal(percent / 100.0, 2))
-    });
+    let orders = share(page.invoices as f64, page.customers as f64)
+        .map_or_else(dash, |percent| format!("{} per customer", decimal(percent / 100.0, 2)));
     let accepted = share(page.input.accepted as f64, page.input.read as f64);
     let rejected = format!("{} rejected", count(page.input.rejected_lines()));
     let revenue = money(&page.currency, page.revenue);
     let [recency, spend] = median_figures(page);
     [
-        Tile(
-            "Customers",
-            count_short(page.customers),
-            exact(page.customers, format!("in {segments}")),
-        ),
-        Tile(
-            "Revenue",
-            money_short(&page.currency, page.revenue),
-            revenue,
-        ),
-        Tile(
-            "Orders",
-            count_short(page.invoices),
-            exact(page.invoices, orders),
-        ),
+        Tile("Customers", count_short(page.customers), exact(page.customers, format!("in {segments}"))),
+        Tile("Revenue", money_short(&page.currency, page.revenue), revenue),
+        Tile("Orders", count_short(page.invoices), exact(page.invoices, orders)),
         recency,
         spend,
-        Tile(
-            "Lines accepted",
-            accepted.map_or_else(dash, percent_short),
-            rejected,
-        ),
+        Tile("Lines accepted", accepted.map_or_else(dash, percent_short), rejected),
     ]
 }
 
 fn median_figures(page: &Page) -> [Tile; 2] {
     let on = format!("on {}", date(&page.reference_time));
     let Some(median) = &page.median else {
-        return [
-            Tile("Median recency", dash(), on),
-            Tile("Median spend", dash(), String::new()),
-        ];
+        return [Tile("Median recency", dash(), on), Tile("Median spend", dash(), String::new())];
     };
-    let noun = if median.frequency > 1.0 {
-        "orders"
-    } else {
-        "order"
-    };
+    let noun = if median.frequency > 1.0 { "orders" } else { "order" };
     let spend = money(&page.currency, median.monetary);
     [
-        Tile(
-            "Median recency",
-            format!("{} d", short(median.recency_days)),
-            on,
-        ),
+        Tile("Median recency", format!("{} d", short(median.recency_days)), on),
         Tile(
             "Median spend",
             money_short(&page.currency, median.monetary),
@@ -155,9 +126,5 @@ fn dash() -> String {
 
 /// The exact number first, where the tile shows it shortened.
 fn exact(n: u64, below: String) -> String {
-    if count(n) == count_short(n) {
-        below
-    } else {
-        format!("{}, {below}", count(n))
-    }
+    if count(n) == count_short(n) { below } else { format!("{}, {below}", count(n)) }
 }

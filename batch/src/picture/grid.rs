@@ -20,48 +20,24 @@ struct Cell {
 }
 
 pub fn card(page: &Page) -> Markup {
-    let most = page
-        .rfm_grid
-        .iter()
-        .flatten()
-        .copied()
-        .max()
-        .unwrap_or_default();
+    let most = page.rfm_grid.iter().flatten().copied().max().unwrap_or_default();
     Card {
         id: "grid",
         title: title(page),
-        subtitle: "Customers by recency and frequency score (5 = best); RFM segments outlined"
-            .to_owned(),
-        chart: if most == 0 {
-            empty("No customers to place")
-        } else {
-            chart(page, most)
-        },
-        summary: if most == 0 {
-            "Nothing has been published yet.".to_owned()
-        } else {
-            summary(page)
-        },
+        subtitle: "Customers by recency and frequency score (5 = best); RFM segments outlined".to_owned(),
+        chart: if most == 0 { empty("No customers to place") } else { chart(page, most) },
+        summary: if most == 0 { "Nothing has been published yet.".to_owned() } else { summary(page) },
         table: (most > 0).then(|| exact_values(page)),
     }
     .markup()
 }
 
 fn title(page: &Page) -> String {
-    match page
-        .rfm_segments
-        .iter()
-        .max_by_key(|s| s.customers)
-        .filter(|s| s.customers > 0)
-    {
+    match page.rfm_segments.iter().max_by_key(|s| s.customers).filter(|s| s.customers > 0) {
         None => "No RFM segments yet".to_owned(),
         Some(s) => {
             let share = share(s.customers as f64, page.customers as f64).unwrap_or_default();
-            format!(
-                "{} is the largest group: {}",
-                s.rfm_segment,
-                percent_short(share)
-            )
+            format!("{} is the largest group: {}", s.rfm_segment, percent_short(share))
         }
     }
 }
@@ -106,20 +82,11 @@ fn square(page: &Page, cell: Cell, step: u64) -> Markup {
 
 /// The left (`true`) and top (`false`) sides that part two RFM segments.
 fn borders(page: &Page) -> Vec<(Cell, bool)> {
-    let parts = |cell: Cell, before: Option<Cell>| {
-        before.is_some_and(|b| name(page, b) != name(page, cell))
-    };
-    let left = |c: &Cell| {
-        parts(
-            *c,
-            c.column.checked_sub(1).map(|column| Cell { column, ..*c }),
-        )
-    };
+    let parts = |cell: Cell, before: Option<Cell>| before.is_some_and(|b| name(page, b) != name(page, cell));
+    let left = |c: &Cell| parts(*c, c.column.checked_sub(1).map(|column| Cell { column, ..*c }));
     let top = |c: &Cell| parts(*c, c.row.checked_sub(1).map(|row| Cell { row, ..*c }));
     let lefts = cells().filter(left).map(|c| (c, true));
-    lefts
-        .chain(cells().filter(top).map(|c| (c, false)))
-        .collect()
+    lefts.chain(cells().filter(top).map(|c| (c, false))).collect()
 }
 
 fn border(cell: Cell, left: bool) -> Markup {
@@ -138,17 +105,8 @@ fn labels(page: &Page) -> Vec<(Cell, usize, &str)> {
             continue;
         }
         seen.push(here);
-        let width = (cell.column..SIDE)
-            .take_while(|column| {
-                name(
-                    page,
-                    Cell {
-                        column: *column,
-                        ..cell
-                    },
-                ) == here
-            })
-            .count();
+        let width =
+            (cell.column..SIDE).take_while(|column| name(page, Cell { column: *column, ..cell }) == here).count();
         labels.push((cell, width, here));
     }
     labels
@@ -194,17 +152,12 @@ fn cells() -> impl Iterator<Item = Cell> {
 
 fn customers(page: &Page, cell: Cell) -> u64 {
     let column = page.rfm_grid.get(cell.column);
-    column
-        .and_then(|by_frequency| by_frequency.get(SIDE - 1 - cell.row))
-        .copied()
-        .unwrap_or_default()
+    column.and_then(|by_frequency| by_frequency.get(SIDE - 1 - cell.row)).copied().unwrap_or_default()
 }
 
 fn name(page: &Page, cell: Cell) -> &str {
     let column = page.rfm_names.get(cell.column);
-    column
-        .and_then(|by_frequency| by_frequency.get(SIDE - 1 - cell.row))
-        .map_or("", String::as_str)
+    column.and_then(|by_frequency| by_frequency.get(SIDE - 1 - cell.row)).map_or("", String::as_str)
 }
 
 fn place(index: usize) -> f64 {
@@ -213,12 +166,8 @@ fn place(index: usize) -> f64 {
 
 /// The smallest round step of which five cover the largest count.
 fn step(most: u64) -> u64 {
-    let rounds = (0..19)
-        .flat_map(|exponent| [1, 2, 3, 4, 5, 6, 8].map(|digit| digit * 10_u64.pow(exponent)));
-    rounds
-        .into_iter()
-        .find(|step| most.div_ceil(*step) <= SHADES)
-        .unwrap_or(most)
+    let rounds = (0..19).flat_map(|exponent| [1, 2, 3, 4, 5, 6, 8].map(|digit| digit * 10_u64.pow(exponent)));
+    rounds.into_iter().find(|step| most.div_ceil(*step) <= SHADES).unwrap_or(most)
 }
 
 /// 0 for an empty cell, otherwise 1 to 5.

@@ -25,22 +25,13 @@ fn title(input: &Input) -> String {
         Some(_) if input.rejected_lines() == 0 => {
             format!("Every line accepted: {}", count(input.accepted))
         }
-        Some(share) => format!(
-            "{} of {} accepted",
-            percent_short(share),
-            counted(input.read, "line", "lines")
-        ),
+        Some(share) => format!("{} of {} accepted", percent_short(share), counted(input.read, "line", "lines")),
     }
 }
 
 fn chart(input: &Input) -> Markup {
-    let numbers = [input.accepted, input.already_known]
-        .into_iter()
-        .chain(input.rejected.values().copied());
-    let longest = numbers
-        .map(|n| count(n).len() + 8)
-        .max()
-        .unwrap_or_default();
+    let numbers = [input.accepted, input.already_known].into_iter().chain(input.rejected.values().copied());
+    let longest = numbers.map(|n| count(n).len() + 8).max().unwrap_or_default();
     html! {
         div.outcome role="img" aria-labelledby="lines-summary" style={ "--characters:" (longest) } {
             (row("Accepted", "accepted", input, input.accepted))
@@ -68,54 +59,30 @@ fn row(name: &str, class: &str, input: &Input, lines: u64) -> Markup {
 fn sum(input: &Input) -> String {
     let (read, rejected) = (input.read, input.rejected_lines());
     let told = input.accepted + rejected;
-    let equation = format!(
-        "{} accepted + {} rejected",
-        count(input.accepted),
-        count(rejected)
-    );
+    let equation = format!("{} accepted + {} rejected", count(input.accepted), count(rejected));
     let known = format!("{} already known", count(input.already_known));
     match input.already_known {
         0 if told == read => format!("It adds up: {equation} = {} read.", count(read)),
         n if told + n == read => {
             format!("It adds up: {equation} + {known} = {} read.", count(read))
         }
-        _ if told == read => format!(
-            "It adds up: {equation} = {} read; {known} were skipped.",
-            count(read)
-        ),
-        _ => format!(
-            "It does not add up: {equation}, {known}, but {} read.",
-            count(read)
-        ),
+        _ if told == read => format!("It adds up: {equation} = {} read; {known} were skipped.", count(read)),
+        _ => format!("It does not add up: {equation}, {known}, but {} read.", count(read)),
     }
 }
 
 fn exact_values(input: &Input) -> Markup {
-    let line = |name: String, lines| {
-        (
-            html! { (name) },
-            vec![(count(lines), Some(percent(of_read(input, lines))))],
-        )
-    };
+    let line = |name: String, lines| (html! { (name) }, vec![(count(lines), Some(percent(of_read(input, lines))))]);
     let mut rows = vec![line("Accepted".to_owned(), input.accepted)];
-    rows.extend(
-        by_size(input)
-            .into_iter()
-            .map(|(reason, lines)| line(readable(reason), lines)),
-    );
-    rows.extend(
-        (input.already_known > 0).then(|| line("Already known".to_owned(), input.already_known)),
-    );
+    rows.extend(by_size(input).into_iter().map(|(reason, lines)| line(readable(reason), lines)));
+    rows.extend((input.already_known > 0).then(|| line("Already known".to_owned(), input.already_known)));
     rows.push(line("Read".to_owned(), input.read));
     table(&["Lines", "Number"], rows)
 }
 
 fn by_size(input: &Input) -> Vec<(&str, u64)> {
-    let mut reasons: Vec<(&str, u64)> = input
-        .rejected
-        .iter()
-        .map(|(reason, lines)| (reason.as_str(), *lines))
-        .collect();
+    let mut reasons: Vec<(&str, u64)> =
+        input.rejected.iter().map(|(reason, lines)| (reason.as_str(), *lines)).collect();
     reasons.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
     reasons
 }
@@ -124,9 +91,7 @@ fn by_size(input: &Input) -> Vec<(&str, u64)> {
 fn readable(reason: &str) -> String {
     let words = reason.replace('_', " ");
     let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn of_read(input: &Input, lines: u64) -> Option<f64> {

@@ -33,53 +33,29 @@ pub fn card(page: &Page, palette: &Palette) -> Markup {
 
 fn title(model: &Model) -> String {
     match defined(model.silhouette) {
-        Some(s) => format!(
-            "How far apart are the {}? Silhouette {}",
-            counted(model.k, "segment", "segments"),
-            decimal(s, 2)
-        ),
+        Some(s) => {
+            format!("How far apart are the {}? Silhouette {}", counted(model.k, "segment", "segments"), decimal(s, 2))
+        }
         None => format!("The model: {}", counted(model.k, "segment", "segments")),
     }
 }
 
 fn figures(model: &Model) -> [Figure; 6] {
-    let text = |value: Option<f64>, decimals| {
-        defined(value).map_or(UNDEFINED.to_owned(), |v| decimal(v, decimals))
-    };
+    let text = |value: Option<f64>, decimals| defined(value).map_or(UNDEFINED.to_owned(), |v| decimal(v, decimals));
     [
-        Figure(
-            "Segments (k)",
-            count(model.k),
-            "as asked for, or by --k auto",
-        ),
+        Figure("Segments (k)", count(model.k), "as asked for, or by --k auto"),
         Figure("Seed", model.seed.to_string(), "same seed, same model"),
         Figure("Inertia", text(model.inertia, 2), "from 0; lower is better"),
-        Figure(
-            "Silhouette",
-            text(model.silhouette, 4),
-            "−1 to 1; higher is better",
-        ),
-        Figure(
-            "Davies–Bouldin",
-            text(model.davies_bouldin, 4),
-            "from 0; lower is better",
-        ),
-        Figure(
-            "Calinski–Harabasz",
-            text(model.calinski_harabasz, 1),
-            "from 0; higher is better",
-        ),
+        Figure("Silhouette", text(model.silhouette, 4), "−1 to 1; higher is better"),
+        Figure("Davies–Bouldin", text(model.davies_bouldin, 4), "from 0; lower is better"),
+        Figure("Calinski–Harabasz", text(model.calinski_harabasz, 1), "from 0; higher is better"),
     ]
 }
 
 fn basis(page: &Page) -> String {
     let all = counted(page.customers, "customer", "customers");
     let model = &page.model;
-    let quality = [
-        model.silhouette,
-        model.davies_bouldin,
-        model.calinski_harabasz,
-    ];
+    let quality = [model.silhouette, model.davies_bouldin, model.calinski_harabasz];
     if quality.into_iter().any(|figure| defined(figure).is_none()) {
         return "What is not defined needs at least two segments, and more customers than segments.".to_owned();
     }
@@ -99,10 +75,8 @@ fn centroids(page: &Page, palette: &Palette) -> Option<Markup> {
     let mut named: Vec<_> = by_id.into_iter().zip(&page.model.centroids).collect();
     named.sort_by(|(a, _), (b, _)| b.monetary.total_cmp(&a.monetary));
     let cells = |values: &[f64]| values.iter().map(|v| (decimal(*v, 4), None)).collect();
-    let mut rows: Vec<_> = named
-        .into_iter()
-        .map(|(s, c)| (tag(&palette.class(s), &s.segment_name), cells(c)))
-        .collect();
+    let mut rows: Vec<_> =
+        named.into_iter().map(|(s, c)| (tag(&palette.class(s), &s.segment_name), cells(c))).collect();
     if page.model.scale.len() == 3 {
         rows.push((html! { "Divided by" }, cells(&page.model.scale)));
     }

@@ -11,11 +11,7 @@ pub fn count(n: u64) -> String {
 
 /// Exact below a million, then short: `12.3 M`.
 pub fn count_short(n: u64) -> String {
-    if n < 1_000_000 {
-        count(n)
-    } else {
-        short(n as f64)
-    }
+    if n < 1_000_000 { count(n) } else { short(n as f64) }
 }
 
 /// `1 customer`, `4,338 customers`
@@ -105,9 +101,7 @@ pub fn date(iso: &str) -> String {
 /// `12 Mar 2026, 08:15 UTC` from ISO 8601 in UTC; anything else as it stands.
 pub fn date_time(iso: &str) -> String {
     let utc = iso.ends_with('Z') || iso.ends_with("+00:00");
-    let time = iso
-        .get(11..16)
-        .filter(|t| t.bytes().filter(u8::is_ascii_digit).count() == 4);
+    let time = iso.get(11..16).filter(|t| t.bytes().filter(u8::is_ascii_digit).count() == 4);
     match (calendar_day(iso), time) {
         (Some(day), Some(time)) if utc => format!("{day}, {time} UTC"),
         _ => iso.to_owned(),
@@ -115,29 +109,17 @@ pub fn date_time(iso: &str) -> String {
 }
 
 fn calendar_day(iso: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut parts = iso.get(..10)?.splitn(3, '-').map(str::parse::<usize>);
-    let (year, month, day) = (
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-    );
+    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
     let month = MONTHS.get(month.checked_sub(1)?)?;
     Some(format!("{day} {month} {year}"))
 }
 
 /// Symbols stand close (`£5`), codes and abbreviations apart (`CHF 5`); the sign comes first.
 fn with_currency(currency: &str, text: &str) -> String {
-    let (sign, digits) = text
-        .strip_prefix(MINUS)
-        .map_or((String::new(), text), |rest| (MINUS.to_string(), rest));
-    let gap = if currency
-        .chars()
-        .last()
-        .is_some_and(|c| c.is_alphanumeric() || c == '.')
-    {
+    let (sign, digits) = text.strip_prefix(MINUS).map_or((String::new(), text), |rest| (MINUS.to_string(), rest));
+    let gap = if currency.chars().last().is_some_and(|c| c.is_alphanumeric() || c == '.') {
         NBSP.to_string()
     } else {
         String::new()
@@ -155,11 +137,7 @@ fn scaled(value: f64, smallest: f64) -> (f64, &'static str) {
 }
 
 fn with_suffix(digits: &str, suffix: &str) -> String {
-    if suffix.is_empty() {
-        digits.to_owned()
-    } else {
-        format!("{digits}{NBSP}{suffix}")
-    }
+    if suffix.is_empty() { digits.to_owned() } else { format!("{digits}{NBSP}{suffix}") }
 }
 
 fn group(digits: &str) -> String {

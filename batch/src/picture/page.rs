@@ -93,9 +93,7 @@ pub struct RfmSegment {
 /// Why no picture could be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    #[error(
-        "cannot draw {figure}: it is not a finite number; run `batch run` again to publish it anew"
-    )]
+    #[error("cannot draw {figure}: it is not a finite number; run `batch run` again to publish it anew")]
     NotFinite { figure: String },
 }
 
@@ -108,12 +106,7 @@ impl Input {
 impl Page {
     pub(super) fn check(&self) -> Result<(), PictureError> {
         let finite = |figure: &str, value: f64| {
-            value
-                .is_finite()
-                .then_some(())
-                .ok_or_else(|| PictureError::NotFinite {
-                    figure: figure.to_owned(),
-                })
+            value.is_finite().then_some(()).ok_or_else(|| PictureError::NotFinite { figure: figure.to_owned() })
         };
         finite("the revenue", self.revenue)?;
         for s in &self.segments {
@@ -127,10 +120,7 @@ impl Page {
             }
         }
         for s in &self.rfm_segments {
-            finite(
-                &format!("the revenue of RFM segment {}", s.rfm_segment),
-                s.revenue,
-            )?;
+            finite(&format!("the revenue of RFM segment {}", s.rfm_segment), s.revenue)?;
         }
         if let Some(m) = &self.median {
             finite("the median recency", m.recency_days)?;
@@ -143,11 +133,7 @@ impl Page {
     /// Segments by monetary, highest first: the order of every chart.
     pub(super) fn by_monetary(&self) -> Vec<&Segment> {
         let mut sorted: Vec<&Segment> = self.segments.iter().collect();
-        sorted.sort_by(|a, b| {
-            b.monetary
-                .total_cmp(&a.monetary)
-                .then(a.segment_id.cmp(&b.segment_id))
-        });
+        sorted.sort_by(|a, b| b.monetary.total_cmp(&a.monetary).then(a.segment_id.cmp(&b.segment_id)));
         sorted
     }
 }

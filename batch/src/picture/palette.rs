@@ -18,9 +18,7 @@ impl Palette {
         let mut taken = BTreeMap::new();
         for id in ids {
             let own = id % COLOURS;
-            let free = (0..COLOURS)
-                .map(|i| (own + i) % COLOURS)
-                .find(|c| !taken.values().any(|t| t == c));
+            let free = (0..COLOURS).map(|i| (own + i) % COLOURS).find(|c| !taken.values().any(|t| t == c));
             taken.insert(id, free.unwrap_or(own));
         }
         Palette(taken)
@@ -28,9 +26,6 @@ impl Palette {
 
     /// The style class of a segment.
     pub fn class(&self, segment: &Segment) -> String {
-        format!(
-            "s{}",
-            self.0.get(&segment.segment_id).copied().unwrap_or_default()
-        )
+        format!("s{}", self.0.get(&segment.segment_id).copied().unwrap_or_default())
     }
 }

@@ -55,18 +55,13 @@ struct Panel<'a> {
 
 pub fn card(page: &Page, palette: &Palette) -> Markup {
     let segments = page.by_monetary();
-    let panels = FEATURES
-        .each_ref()
-        .map(|feature| Panel::of(feature, page, &segments));
+    let panels = FEATURES.each_ref().map(|feature| Panel::of(feature, page, &segments));
     Card {
         id: "profiles",
         title: title(page, &segments),
-        subtitle: "Mean of each segment (dot) against the median customer (dashed line); × is times the median".to_owned(),
-        chart: if segments.is_empty() {
-            empty("No segments to compare")
-        } else {
-            chart(&panels, &segments, palette)
-        },
+        subtitle: "Mean of each segment (dot) against the median customer (dashed line); × is times the median"
+            .to_owned(),
+        chart: if segments.is_empty() { empty("No segments to compare") } else { chart(&panels, &segments, palette) },
         summary: summary(page, &segments),
         table: (!segments.is_empty()).then(|| exact_values(page, &segments, palette)),
     }
@@ -74,18 +69,12 @@ pub fn card(page: &Page, palette: &Palette) -> Markup {
 }
 
 fn title(page: &Page, segments: &[&Segment]) -> String {
-    let ratio = segments
-        .first()
-        .zip(page.median.as_ref())
-        .and_then(|(s, m)| Some((s, times(s.monetary, m.monetary)?)));
+    let ratio = segments.first().zip(page.median.as_ref()).and_then(|(s, m)| Some((s, times(s.monetary, m.monetary)?)));
     match ratio {
         Some((_, ratio)) if segments.len() == 1 => {
             format!("The mean customer spends {ratio} what the median one does")
         }
-        Some((s, ratio)) => format!(
-            "{} spend {ratio} what the median customer does",
-            s.segment_name
-        ),
+        Some((s, ratio)) => format!("{} spend {ratio} what the median customer does", s.segment_name),
         None => "Recency, frequency and spend by segment".to_owned(),
     }
 }
@@ -93,33 +82,16 @@ fn title(page: &Page, segments: &[&Segment]) -> String {
 impl Panel<'_> {
     fn of<'a>(feature: &'static Feature, page: &'a Page, segments: &[&Segment]) -> Panel<'a> {
         let median = page.median.as_ref().map(feature.median);
-        let values: Vec<f64> = segments
-            .iter()
-            .map(|s| (feature.mean)(s))
-            .chain(median)
-            .collect();
-        Panel {
-            feature,
-            scale: (feature.axis)(&values),
-            median,
-            currency: &page.currency,
-        }
+        let values: Vec<f64> = segments.iter().map(|s| (feature.mean)(s)).chain(median).collect();
+        Panel { feature, scale: (feature.axis)(&values), median, currency: &page.currency }
     }
 
     fn text(&self, value: f64) -> String {
-        if self.feature.is_money {
-            money_short(self.currency, value)
-        } else {
-            short(value)
-        }
+        if self.feature.is_money { money_short(self.currency, value) } else { short(value) }
     }
 
     fn unit(&self) -> String {
-        let kind = if self.scale.is_log() {
-            "log scale"
-        } else {
-            "linear"
-        };
+        let kind = if self.scale.is_log() { "log scale" } else { "linear" };
         format!("{} · {kind}", self.feature.unit)
     }
 }
@@ -203,13 +175,8 @@ fn anchor(place: f64) -> &'static str {
 }
 
 fn summary(page: &Page, segments: &[&Segment]) -> String {
-    let top =
-        |value: fn(&Segment) -> f64| segments.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
-    let (Some(r), Some(f), Some(m)) = (
-        top(|s| s.recency_days),
-        top(|s| s.frequency),
-        top(|s| s.monetary),
-    ) else {
+    let top = |value: fn(&Segment) -> f64| segments.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
+    let (Some(r), Some(f), Some(m)) = (top(|s| s.recency_days), top(|s| s.frequency), top(|s| s.monetary)) else {
         return "Nothing has been published yet.".to_owned();
     };
     format!(
@@ -224,27 +191,12 @@ fn summary(page: &Page, segments: &[&Segment]) -> String {
 }
 
 fn exact_values(page: &Page, segments: &[&Segment], palette: &Palette) -> Markup {
-    let cells = |r: f64, f: f64, m: f64| {
-        vec![
-            (decimal(r, 2), None),
-            (decimal(f, 2), None),
-            (money(&page.currency, m), None),
-        ]
-    };
-    let rows = segments.iter().map(|s| {
-        (
-            tag(&palette.class(s), &s.segment_name),
-            cells(s.recency_days, s.frequency, s.monetary),
-        )
-    });
-    let median = page.median.as_ref().map(|m| {
-        (
-            html! { "Median customer" },
-            cells(m.recency_days, m.frequency, m.monetary),
-        )
-    });
-    table(
-        &["Segment", "R, days", "F, orders", "Monetary"],
-        rows.chain(median).collect(),
-    )
+    let cells =
+        |r: f64, f: f64, m: f64| vec![(decimal(r, 2), None), (decimal(f, 2), None), (money(&page.currency, m), None)];
+    let rows = segments
+        .iter()
+        .map(|s| (tag(&palette.class(s), &s.segment_name), cells(s.recency_days, s.frequency, s.monetary)));
+    let median =
+        page.median.as_ref().map(|m| (html! { "Median customer" }, cells(m.recency_days, m.frequency, m.monetary)));
+    table(&["Segment", "R, days", "F, orders", "Monetary"], rows.chain(median).collect())
 }

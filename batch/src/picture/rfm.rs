@@ -8,22 +8,12 @@ use super::page::{Page, RfmSegment};
 
 pub fn card(page: &Page) -> Markup {
     let mut segments: Vec<&RfmSegment> = page.rfm_segments.iter().collect();
-    segments.sort_by(|a, b| {
-        b.revenue
-            .total_cmp(&a.revenue)
-            .then_with(|| a.rfm_segment.cmp(&b.rfm_segment))
-    });
+    segments.sort_by(|a, b| b.revenue.total_cmp(&a.revenue).then_with(|| a.rfm_segment.cmp(&b.rfm_segment)));
     Card {
         id: "rfm",
         title: title(page, &segments),
-        subtitle:
-            "RFM segments by revenue; thin bars are shares of all customers and of all revenue"
-                .to_owned(),
-        chart: if segments.is_empty() {
-            empty("No RFM segments yet")
-        } else {
-            rows(page, &segments)
-        },
+        subtitle: "RFM segments by revenue; thin bars are shares of all customers and of all revenue".to_owned(),
+        chart: if segments.is_empty() { empty("No RFM segments yet") } else { rows(page, &segments) },
         summary: summary(page, &segments),
         table: None,
     }
@@ -31,17 +21,12 @@ pub fn card(page: &Page) -> Markup {
 }
 
 fn title(page: &Page, segments: &[&RfmSegment]) -> String {
-    let first = segments
-        .first()
-        .and_then(|s| Some((s, of_revenue(page, s)?, of_customers(page, s)?)));
+    let first = segments.first().and_then(|s| Some((s, of_revenue(page, s)?, of_customers(page, s)?)));
     match first {
         None => "RFM segments".to_owned(),
         Some((s, revenue, customers)) => {
             let (revenue, customers) = (percent_short(revenue), percent_short(customers));
-            format!(
-                "{}: {revenue} of revenue, {customers} of customers",
-                s.rfm_segment
-            )
+            format!("{}: {revenue} of revenue, {customers} of customers", s.rfm_segment)
         }
     }
 }
@@ -78,14 +63,9 @@ fn cell(value: &str, share: Option<f64>) -> Markup {
 fn summary(page: &Page, segments: &[&RfmSegment]) -> String {
     let customers = segments.iter().map(|s| s.customers).sum();
     let revenue = segments.iter().map(|s| s.revenue).sum();
-    let (groups, customers) = (
-        counted(segments.len() as u64, "segment", "segments"),
-        counted(customers, "customer", "customers"),
-    );
-    format!(
-        "{groups}, {customers}, {} together.",
-        money(&page.currency, revenue)
-    )
+    let (groups, customers) =
+        (counted(segments.len() as u64, "segment", "segments"), counted(customers, "customer", "customers"));
+    format!("{groups}, {customers}, {} together.", money(&page.currency, revenue))
 }
 
 fn of_customers(page: &Page, segment: &RfmSegment) -> Option<f64> {

@@ -15,10 +15,7 @@ impl Scale {
         let high = values.iter().copied().fold(0.0, f64::max);
         let low = values.iter().copied().fold(0.0, f64::min);
         let step = round_step((high - low) / 4.0);
-        Scale::Linear {
-            low: (low / step).floor() * step,
-            high: ((high / step).ceil() * step).max(step),
-        }
+        Scale::Linear { low: (low / step).floor() * step, high: ((high / step).ceil() * step).max(step) }
     }
 
     /// Between round values below and above all; linear where a value has no logarithm.
@@ -30,10 +27,7 @@ impl Scale {
         let high = values.iter().copied().fold(0.0, f64::max);
         let (low, high) = (round_below(low), round_above(high));
         if high / low < 5.0 {
-            Scale::Log {
-                low: round_below(low * 0.9),
-                high: round_above(high * 1.1),
-            }
+            Scale::Log { low: round_below(low * 0.9), high: round_above(high * 1.1) }
         } else {
             Scale::Log { low, high }
         }
@@ -49,11 +43,7 @@ impl Scale {
             Scale::Linear { low, high } => (value - low) / (high - low),
             Scale::Log { low, high } => (value / low).ln() / (high / low).ln(),
         };
-        if part.is_finite() {
-            (part * 100.0).clamp(0.0, 100.0)
-        } else {
-            0.0
-        }
+        if part.is_finite() { (part * 100.0).clamp(0.0, 100.0) } else { 0.0 }
     }
 
     /// At most four round values.
@@ -68,26 +58,17 @@ impl Scale {
 fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     let step = round_step((high - low) / 3.0);
     let first = (low / step).ceil();
-    (0_u8..=4)
-        .map(|i| (first + f64::from(i)) * step)
-        .filter(|t| *t <= high + step * 1e-9)
-        .collect()
+    (0_u8..=4).map(|i| (first + f64::from(i)) * step).filter(|t| *t <= high + step * 1e-9).collect()
 }
 
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let fits = |t: &f64| *t >= low * 0.999 && *t <= high * 1.001;
     let lowest = low.log10().floor();
-    let decades: Vec<f64> = (0_u8..40)
-        .map(|i| ten_to(lowest + f64::from(i)))
-        .filter(fits)
-        .collect();
+    let decades: Vec<f64> = (0_u8..40).map(|i| ten_to(lowest + f64::from(i))).filter(fits).collect();
     if decades.len() > 1 {
         return decades;
     }
-    (0_u8..3)
-        .flat_map(|i| [1.0, 2.0, 5.0].map(|digit| digit * ten_to(lowest + f64::from(i))))
-        .filter(fits)
-        .collect()
+    (0_u8..3).flat_map(|i| [1.0, 2.0, 5.0].map(|digit| digit * ten_to(lowest + f64::from(i)))).filter(fits).collect()
 }
 
 fn thin(ticks: Vec<f64>) -> Vec<f64> {

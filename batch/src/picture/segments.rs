@@ -3,9 +3,7 @@
 use maud::{Markup, html};
 
 use super::card::{Card, empty, part, table, tag};
-use super::numbers::{
-    count, count_short, counted, money, money_short, percent, percent_short, share,
-};
+use super::numbers::{count, count_short, counted, money, money_short, percent, percent_short, share};
 use super::page::{Page, Segment};
 use super::palette::Palette;
 
@@ -48,28 +46,15 @@ fn title(page: &Page, rows: &[Row]) -> String {
         Some((revenue, customers)) if revenue > 0.0 => revenue * (revenue / customers).ln(),
         _ => f64::NEG_INFINITY,
     };
-    let best = rows
-        .iter()
-        .filter(|row| row.segment.customers > 0)
-        .max_by(|a, b| gain(a).total_cmp(&gain(b)));
+    let best = rows.iter().filter(|row| row.segment.customers > 0).max_by(|a, b| gain(a).total_cmp(&gain(b)));
     match best {
         None => "No segments yet".to_owned(),
-        Some(_) if rows.len() == 1 => format!(
-            "{} in one segment",
-            counted(page.customers, "customer", "customers")
-        ),
+        Some(_) if rows.len() == 1 => format!("{} in one segment", counted(page.customers, "customer", "customers")),
         Some(row) => {
-            let verb = if row.segment.customers == 1 {
-                "customer brings"
-            } else {
-                "customers bring"
-            };
+            let verb = if row.segment.customers == 1 { "customer brings" } else { "customers bring" };
             let (n, name) = (count(row.segment.customers), &row.segment.segment_name);
             match row.revenue {
-                Some(revenue) => format!(
-                    "{n} {name} {verb} {} of the revenue",
-                    percent_short(revenue)
-                ),
+                Some(revenue) => format!("{n} {name} {verb} {} of the revenue", percent_short(revenue)),
                 None => format!("{} segments, no revenue to share", rows.len()),
             }
         }
@@ -77,20 +62,9 @@ fn title(page: &Page, rows: &[Row]) -> String {
 }
 
 fn bars(page: &Page, palette: &Palette, rows: &[Row]) -> Markup {
-    let longest = rows
-        .iter()
-        .flat_map(|r| [r.customers, r.revenue])
-        .flatten()
-        .fold(0.0, f64::max);
-    let length = |share: Option<f64>| {
-        share
-            .filter(|_| longest > 0.0)
-            .map_or(0.0, |s| (s / longest * 100.0).max(0.0))
-    };
-    let widest = rows
-        .iter()
-        .flat_map(|row| [people(row), earned(page, row)])
-        .map(|l| l.chars().count() + 7);
+    let longest = rows.iter().flat_map(|r| [r.customers, r.revenue]).flatten().fold(0.0, f64::max);
+    let length = |share: Option<f64>| share.filter(|_| longest > 0.0).map_or(0.0, |s| (s / longest * 100.0).max(0.0));
+    let widest = rows.iter().flat_map(|row| [people(row), earned(page, row)]).map(|l| l.chars().count() + 7);
     html! {
         div.bars role="img" aria-labelledby="segments-summary" style={ "--characters:" (widest.max().unwrap_or_default()) } {
             @for row in rows {
@@ -118,19 +92,12 @@ fn bar(kind: &str, top: u8, length: f64, share: &str, detail: &str, exact: &str)
 }
 
 fn people(row: &Row) -> String {
-    let noun = if row.segment.customers == 1 {
-        "customer"
-    } else {
-        "customers"
-    };
+    let noun = if row.segment.customers == 1 { "customer" } else { "customers" };
     format!("{} {noun}", count_short(row.segment.customers))
 }
 
 fn earned(page: &Page, row: &Row) -> String {
-    format!(
-        "{} revenue",
-        money_short(&page.currency, row.segment.revenue)
-    )
+    format!("{} revenue", money_short(&page.currency, row.segment.revenue))
 }
 
 fn summary(rows: &[Row]) -> String {
@@ -139,11 +106,7 @@ fn summary(rows: &[Row]) -> String {
     }
     let each = rows.iter().map(|row| {
         let name = &row.segment.segment_name;
-        format!(
-            "{name} {} of customers and {} of revenue",
-            percent(row.customers),
-            percent(row.revenue)
-        )
+        format!("{name} {} of customers and {} of revenue", percent(row.customers), percent(row.revenue))
     });
     format!("{}.", each.collect::<Vec<_>>().join("; "))
 }
@@ -154,22 +117,10 @@ fn exact_values(page: &Page, palette: &Palette, rows: &[Row]) -> Markup {
         .map(|row| {
             let name = tag(&palette.class(row.segment), &row.segment.segment_name);
             let customers = (count(row.segment.customers), Some(percent(row.customers)));
-            (
-                name,
-                vec![
-                    customers,
-                    (
-                        money(&page.currency, row.segment.revenue),
-                        Some(percent(row.revenue)),
-                    ),
-                ],
-            )
+            (name, vec![customers, (money(&page.currency, row.segment.revenue), Some(percent(row.revenue)))])
         })
         .collect();
-    let all = vec![
-        (count(page.customers), None),
-        (money(&page.currency, page.revenue), None),
-    ];
+    let all = vec![(count(page.customers), None), (money(&page.currency, page.revenue), None)];
     lines.push((html! { "All" }, all));
     table(&["Segment", "Customers", "Revenue"], lines)
 }

@@ -55,13 +55,17 @@ fn files_in(folder: &Path, input: &str) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(refused(input, "is a folder without order files (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)"));
+        return Err(refused(
+            input,
+            "is a folder without order files (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)",
+        ));
     }
     Ok(files)
 }
 
 fn is_known(path: &Path) -> bool {
-    let extension = |path: &Path| path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let extension =
+        |path: &Path| path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let last = extension(path);
     if COMPRESSED.contains(&last.as_str()) {
         return path.file_stem().is_some_and(|stem| KNOWN.contains(&extension(Path::new(stem)).as_str()));

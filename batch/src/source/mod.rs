@@ -102,7 +102,10 @@ impl Source {
         let stored = file.metadata().map_err(fail)?.len();
         let counted = Counted { file, position: 0 };
         let (reader, compressed) = match Kind::of(magic.get(..length).unwrap_or_default()) {
-            Kind::Gzip => (Reader::Gzip(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted)))), true),
+            Kind::Gzip => (
+                Reader::Gzip(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted)))),
+                true,
+            ),
             Kind::Zstd => (Reader::Zstd(Box::new(zstd::Decoder::new(counted).map_err(fail)?)), true),
             _ => (Reader::Plain(counted), false),
         };

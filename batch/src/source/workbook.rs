@@ -16,7 +16,9 @@ pub fn render(path: &Path, name: &str) -> Result<File> {
     let file = File::open(path).map_err(|source| Error::Read { name: name.to_owned(), source })?;
     let unreadable = |error: XlsxError| Error::Source {
         name: name.to_owned(),
-        reason: format!("is a ZIP archive but no readable XLSX workbook ({error}); unpack it, or save it as XLSX or CSV"),
+        reason: format!(
+            "is a ZIP archive but no readable XLSX workbook ({error}); unpack it, or save it as XLSX or CSV"
+        ),
     };
     let mut workbook: Xlsx<_> = Xlsx::new(BufReader::new(file)).map_err(unreadable)?;
     let spooled = tempfile::tempfile().map_err(|source| Error::Read { name: name.to_owned(), source })?;
@@ -87,7 +89,8 @@ fn write_row(out: &mut impl Write, header: &mut Vec<String>, row: &Row, sheet: &
         if row.cells == *header {
             return Ok(());
         }
-        let reason = format!("sheet {sheet:?} has another header than the first sheet; save the sheets as files of their own");
+        let reason =
+            format!("sheet {sheet:?} has another header than the first sheet; save the sheets as files of their own");
         return Err(Error::Source { name: name.to_owned(), reason });
     }
     if row.first {

@@ -29,7 +29,20 @@ fn reads_the_spellings_files_use() {
 
 #[test]
 fn refuses_what_is_not_a_date() {
-    let cases = ["", "yesterday", "13/13/2010", "2010-02-30", "12/1", "12/1/2010 25:00", "12/1/2010 8:26 x", "1/2/3/4", "123456789", "99999-01-01", "2/30/2011", "12/1/201"];
+    let cases = [
+        "",
+        "yesterday",
+        "13/13/2010",
+        "2010-02-30",
+        "12/1",
+        "12/1/2010 25:00",
+        "12/1/2010 8:26 x",
+        "1/2/3/4",
+        "123456789",
+        "99999-01-01",
+        "2/30/2011",
+        "12/1/201",
+    ];
     for text in cases {
         assert_eq!(read(text, DayMonth::MonthFirst), None, "{text:?}");
     }

@@ -49,7 +49,9 @@ impl WriterLock {
         loop {
             let attempt = match lake.local_path() {
                 Some(path) => try_file(&path.join(FILE_NAME)).map_err(|error| error.to_string()),
-                None => try_lease(&lake.store, lake.prefix.clone().join(FILE_NAME)).await.map_err(|error| error.to_string()),
+                None => {
+                    try_lease(&lake.store, lake.prefix.clone().join(FILE_NAME)).await.map_err(|error| error.to_string())
+                }
             }
             .map_err(|reason| Error::Lock { location: lake.location(), reason })?;
             match attempt {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 
 use super::{Error, Lake, Result, Snapshot, Table};
@@ -179,8 +182,10 @@ fn from_row(batch: &RecordBatch, row: usize) -> Result<Publication> {
             davies_bouldin: figure("davies_bouldin")?,
             calinski_harabasz: figure("calinski_harabasz")?,
         },
-        kafka_offsets: serde_json::from_str(&text("kafka_offsets")?)
-            .map_err(|error| Error::Content { table: Table::Publications, reason: format!("kafka_offsets: {error}") })?,
+        kafka_offsets: serde_json::from_str(&text("kafka_offsets")?).map_err(|error| Error::Content {
+            table: Table::Publications,
+            reason: format!("kafka_offsets: {error}"),
+        })?,
         model: text("model")?,
         report: text("report")?,
     })

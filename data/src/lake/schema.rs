@@ -30,7 +30,8 @@ impl Table {
     /// The columns that the data files hold: all but the partition column.
     #[must_use]
     pub fn file_schema(self) -> Schema {
-        let fields = self.schema().fields().iter().filter(|field| field.name() != MONTH_COLUMN).cloned().collect::<Vec<_>>();
+        let fields =
+            self.schema().fields().iter().filter(|field| field.name() != MONTH_COLUMN).cloned().collect::<Vec<_>>();
         Schema::new(fields)
     }
 

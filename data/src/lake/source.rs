@@ -1,6 +1,6 @@
 //! The ledger of ingested sources: what was read, and how to know it again.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
 use super::{Error, Result, Snapshot, Table};
@@ -76,9 +76,12 @@ impl Snapshot {
 
 fn from_batch(batch: &RecordBatch) -> Result<Vec<SourceRow>> {
     let column = |name: &str| {
-        batch.column_by_name(name).ok_or_else(|| Error::Content { table: Table::Sources, reason: format!("column {name} is missing") })
+        batch
+            .column_by_name(name)
+            .ok_or_else(|| Error::Content { table: Table::Sources, reason: format!("column {name} is missing") })
     };
-    let text = |name: &str, row: usize| -> Result<String> { Ok(column(name)?.as_string::<i32>().value(row).to_owned()) };
+    let text =
+        |name: &str, row: usize| -> Result<String> { Ok(column(name)?.as_string::<i32>().value(row).to_owned()) };
     let int = |name: &str, row: usize| -> Result<u64> {
         Ok(u64::try_from(column(name)?.as_primitive::<Int64Type>().value(row)).unwrap_or_default())
     };

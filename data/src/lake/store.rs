@@ -25,7 +25,10 @@ pub(super) fn options_from_env() -> HashMap<String, String> {
 }
 
 /// The store at `root` and the lake's prefix in it; makes `s3://` known to the Delta tables too.
-pub(super) fn open(root: &Url, options: &HashMap<String, String>) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+pub(super) fn open(
+    root: &Url,
+    options: &HashMap<String, String>,
+) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
     match root.scheme() {
         "s3" => {
             register_s3();
@@ -59,8 +62,8 @@ struct S3;
 impl ObjectStoreFactory for S3 {
     fn parse_url_opts(&self, url: &Url, config: &StorageConfig) -> DeltaResult<(ObjectStoreRef, Path)> {
         let store = open_s3(url, &config.raw).map_err(|source| DeltaTableError::ObjectStore { source })?;
-        let path = Path::from_url_path(url.path())
-            .map_err(|source| DeltaTableError::ObjectStore { source: source.into() })?;
+        let path =
+            Path::from_url_path(url.path()).map_err(|source| DeltaTableError::ObjectStore { source: source.into() })?;
         Ok((store, path))
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::transaction::CommitBuilder;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -40,9 +40,8 @@ impl Snapshot {
         if lake.local_path().is_some_and(|path| !path.join(table.name()).join("_delta_log").is_dir()) {
             return Ok(None);
         }
-        let mut builder = DeltaTableBuilder::from_url(url)
-            .map_err(Error::delta(table))?
-            .with_storage_options(lake.options.clone());
+        let mut builder =
+            DeltaTableBuilder::from_url(url).map_err(Error::delta(table))?.with_storage_options(lake.options.clone());
         if let Some(version) = version {
             builder = builder.with_version(version);
         }
@@ -235,7 +234,6 @@ impl Snapshot {
         self.delta.state = Some(commit.snapshot());
         Ok(())
     }
-
 }
 
 impl WrittenFile {
@@ -243,7 +241,11 @@ impl WrittenFile {
         Add {
             path: self.path,
             size: i64::try_from(self.bytes).unwrap_or(i64::MAX),
-            partition_values: self.partition.map(|(key, value)| (key, Some(value))).into_iter().collect::<HashMap<_, _>>(),
+            partition_values: self
+                .partition
+                .map(|(key, value)| (key, Some(value)))
+                .into_iter()
+                .collect::<HashMap<_, _>>(),
             modification_time: chrono::Utc::now().timestamp_millis(),
             data_change: true,
             stats: Some(self.stats),

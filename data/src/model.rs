@@ -1,8 +1,12 @@
-//! The model as it is published: what batch, speed and serving assign customers by.
+//! The model as it is published: what batch, speed and serving assign customers by, bit for bit alike.
 
 use serde::{Deserialize, Serialize};
 
-use super::points::{Centroid, DIMENSIONS, squared_distance};
+/// Features of a customer: recency, frequency, monetary.
+pub const DIMENSIONS: usize = 3;
+
+/// A centroid in scaled units.
+pub type Centroid = [f64; DIMENSIONS];
 
 /// K-Means in scaled space (value / scale), with the identity of each segment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,4 +68,12 @@ impl Model {
         }
         units
     }
+}
+
+/// Squared Euclidean distance, added up in the order of the features.
+#[inline]
+#[must_use]
+pub fn squared_distance([ar, af, am]: &Centroid, [br, bf, bm]: &Centroid) -> f64 {
+    let (r, f, m) = (ar - br, af - bf, am - bm);
+    r * r + f * f + m * m
 }
