@@ -122,7 +122,7 @@ const fn key(table: Table) -> &'static [&'static str] {
 type Out = BufWriter<Box<dyn Write + Send>>;
 
 enum Encoder {
-    Csv(arrow::csv::Writer<Out>, SchemaRef),
+    Csv(Box<arrow::csv::Writer<Out>>, SchemaRef),
     Json(ArrayWriter<Out>),
     Parquet(Box<ArrowWriter<Out>>),
 }
@@ -130,7 +130,7 @@ enum Encoder {
 impl Encoder {
     fn new(out: Out, format: Format, schema: SchemaRef) -> Result<Self> {
         Ok(match format {
-            Format::Csv => Self::Csv(arrow::csv::WriterBuilder::new().with_header(true).build(out), schema),
+            Format::Csv => Self::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(out)), schema),
             Format::Json => Self::Json(ArrayWriter::new(out)),
             Format::Parquet => Self::Parquet(Box::new(ArrowWriter::try_new(out, schema, None).map_err(Error::Export)?)),
         })

@@ -70,7 +70,7 @@ fn run_batch(args: &RunArgs, runtime: &Runtime) -> Result<()> {
     if let Some(path) = &args.html {
         show::picture(&document, path)?;
     }
-    tell_sources(&document["sources"], &progress);
+    tell_sources(&document, &progress);
     print_document(&args.common, &document, show::text)
 }
 
@@ -86,7 +86,7 @@ fn ingest(args: &IngestArgs, runtime: &Runtime) -> Result<()> {
         "input": Input::new(&ingested.counts, ingested.already_known),
         "sources": ingested.sources,
     });
-    tell_sources(&document["sources"], &progress);
+    tell_sources(&document, &progress);
     print_document(&args.common, &document, |document| show::cleaning(&document["input"]))
 }
 
@@ -169,8 +169,8 @@ fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
     })
 }
 
-fn tell_sources(sources: &Value, progress: &Progress) {
-    for source in sources.as_array().into_iter().flatten() {
+fn tell_sources(document: &Value, progress: &Progress) {
+    for source in document["sources"].as_array().into_iter().flatten() {
         progress.say(source["source"].as_str().unwrap_or_default());
         for line in source["evidence"].as_array().into_iter().flatten() {
             progress.say(&format!("  {}", line.as_str().unwrap_or_default()));

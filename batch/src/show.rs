@@ -186,7 +186,9 @@ pub fn history_entry(publication: &Publication) -> Value {
 /// When the figures cannot be drawn or the file cannot be written.
 pub fn picture(document: &Value, path: &Path) -> Result<()> {
     let mut document = document.clone();
-    document["publication"] = document["publication"].to_string().into();
+    if let Some(id) = document.get_mut("publication") {
+        *id = id.to_string().into();
+    }
     let page: picture::Page = serde_json::from_value(document)?;
     let html = picture::render(&page)?;
     std::fs::write(path, html).map_err(|source| Error::Write { path: path.display().to_string(), source })

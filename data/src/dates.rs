@@ -224,15 +224,12 @@ impl Cursor<'_> {
             }
         }
         self.skip_spaces();
-        match self.0.first().map(u8::to_ascii_uppercase) {
-            Some(half @ (b'A' | b'P')) => {
-                self.word()?;
-                if !(1..=12).contains(&hour) {
-                    return None;
-                }
-                hour = hour % 12 + if half == b'P' { 12 } else { 0 };
+        if let Some(half @ (b'A' | b'P')) = self.0.first().map(u8::to_ascii_uppercase) {
+            self.word()?;
+            if !(1..=12).contains(&hour) {
+                return None;
             }
-            _ => {}
+            hour = hour % 12 + if half == b'P' { 12 } else { 0 };
         }
         let in_day = hour < 24 && minute < 60 && second < 60;
         let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);

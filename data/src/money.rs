@@ -94,7 +94,7 @@ impl fmt::Display for Money {
         let sign = if self.0 < 0 { "-" } else { "" };
         let whole = self.0.unsigned_abs() / UNIT.unsigned_abs();
         let fraction = self.0.unsigned_abs() % UNIT.unsigned_abs();
-        if fraction % 100 == 0 {
+        if fraction.is_multiple_of(100) {
             write!(out, "{sign}{whole}.{:02}", fraction / 100)
         } else {
             let digits = format!("{fraction:04}");

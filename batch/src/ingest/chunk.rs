@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
         self.parsed.lines += 1;
         if quoted {
             let step = self.text.get(start..position.min(self.text.len())).unwrap_or_default();
-            let inner = step.split_last().map_or(&step[..0], |(_, inner)| inner);
+            let inner = step.split_last().map_or(step, |(_, inner)| inner);
             #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
             let more = memchr::memchr_iter(b'\n', inner).count() as u32;
             self.parsed.lines += more;

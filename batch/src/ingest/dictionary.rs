@@ -20,6 +20,11 @@ pub struct Dictionary {
 
 impl Dictionary {
     #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -40,7 +45,7 @@ impl Dictionary {
     /// The code of `value`, new when it is.
     #[inline]
     pub fn code(&mut self, value: &[u8]) -> Code {
-        if !self.ends.is_empty() && self.get(self.last) == value {
+        if !self.is_empty() && self.get(self.last) == value {
             return self.last;
         }
         self.last = self.find_or_insert(value);

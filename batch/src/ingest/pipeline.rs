@@ -162,7 +162,7 @@ struct Waiting {
     text: Arc<Vec<u8>>,
     from: usize,
     last: bool,
-    parsed: Parsed,
+    parsed: Box<Parsed>,
 }
 
 #[derive(Default)]
@@ -255,7 +255,7 @@ impl<'a> Flow<'a> {
     fn take_chunk(&mut self, waiting: Waiting) {
         let Waiting { text, from, last, parsed } = waiting;
         if self.tail.is_empty() {
-            return self.take_parsed(parsed, text.get(from..).unwrap_or_default());
+            return self.take_parsed(*parsed, text.get(from..).unwrap_or_default());
         }
         let mut joined = std::mem::take(&mut self.tail);
         joined.extend_from_slice(text.get(from..).unwrap_or_default());

@@ -19,7 +19,7 @@ pub enum Job {
 
 /// What a thread answers.
 pub enum Answer {
-    Parsed { ticket: u64, text: Arc<Vec<u8>>, from: usize, last: bool, parsed: Parsed },
+    Parsed { ticket: u64, text: Arc<Vec<u8>>, from: usize, last: bool, parsed: Box<Parsed> },
     Encoded { ticket: u64, group: RowGroup },
 }
 
@@ -103,7 +103,7 @@ fn answer(job: Job, shared: &Shared) -> Answer {
     let encoding = shared.layout.encoding;
     match job {
         Job::Parse { ticket, text, from, last } => {
-            let parsed = parse(text.get(from..).unwrap_or_default(), last, &shared.layout, &shared.rules);
+            let parsed = Box::new(parse(text.get(from..).unwrap_or_default(), last, &shared.layout, &shared.rules));
             Answer::Parsed { ticket, text, from, last, parsed }
         }
         Job::EncodeOrders { ticket, partition, pieces } => {

@@ -74,19 +74,7 @@ impl Table {
                 ("fingerprint", Utf8),
                 ("evidence", Utf8),
             ],
-            Self::CustomerRfm => vec![
-                ("customer_id", Utf8),
-                ("recency_days", Int64),
-                ("frequency", Int64),
-                ("monetary", money_type()),
-                ("first_order_at", time_type()),
-                ("last_order_at", time_type()),
-                ("r_score", Int32),
-                ("f_score", Int32),
-                ("m_score", Int32),
-                ("rfm_segment", Utf8),
-                ("country", Utf8),
-            ],
+            Self::CustomerRfm => customer_rfm_columns(),
             Self::CustomerSegments => {
                 vec![("customer_id", Utf8), ("segment_id", Int32), ("segment_name", Utf8), ("distance", Float64)]
             }
@@ -131,5 +119,22 @@ fn publication_columns() -> Vec<(&'static str, DataType)> {
         ("kafka_offsets", Utf8),
         ("model", Utf8),
         ("report", Utf8),
+    ]
+}
+
+fn customer_rfm_columns() -> Vec<(&'static str, DataType)> {
+    use DataType::{Int32, Int64, Utf8};
+    vec![
+        ("customer_id", Utf8),
+        ("recency_days", Int64),
+        ("frequency", Int64),
+        ("monetary", money_type()),
+        ("first_order_at", time_type()),
+        ("last_order_at", time_type()),
+        ("r_score", Int32),
+        ("f_score", Int32),
+        ("m_score", Int32),
+        ("rfm_segment", Utf8),
+        ("country", Utf8),
     ]
 }
