@@ -8,10 +8,12 @@ use data::time::Month;
 use data::{DateFormat, EventTime, OrderLine, RawLine, Reason, Rules};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::dictionary::{Code, Dictionary};
+use super::dictionary::{Code, Dictionary, same};
 use crate::csv::columns::Column;
 use crate::csv::dialect::{Encoding, Layout};
 use crate::csv::scanner::{Fields, Scanner, Step};
+
+const TYPICAL_LINE_BYTES: usize = 96;
 
 /// The texts of a chunk's accepted lines.
 #[derive(Debug, Default)]
@@ -42,6 +44,21 @@ pub struct Rows {
 }
 
 impl Rows {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            invoice: Vec::with_capacity(rows),
+            stock_code: Vec::with_capacity(rows),
+            description: Vec::with_capacity(rows),
+            customer_id: Vec::with_capacity(rows),
+            country: Vec::with_capacity(rows),
+            quantity: Vec::with_capacity(rows),
+            unit_price: Vec::with_capacity(rows),
+            amount: Vec::with_capacity(rows),
+            ordered_at: Vec::with_capacity(rows),
+            line: Vec::with_capacity(rows),
+        }
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.line.len()
@@ -192,7 +209,7 @@ impl<'a> Parser<'a> {
             foreign: if layout.encoding == Encoding::Utf8 { foreign.into_iter() } else { Vec::new().into_iter() },
             next_foreign: None,
             date: DateMemo::default(),
-            month: MonthMemo::default(),
+            month: MonthMemo { expected: text.len() / TYPICAL_LINE_BYTES, ..MonthMemo::default() },
             descriptions: Vec::new(),
             last_invoice: None,
         };
@@ -327,7 +344,7 @@ struct DateMemo {
 impl DateMemo {
     #[inline]
     fn read(&mut self, text: &[u8], format: &DateFormat, evidence: &mut DateEvidence) -> Option<EventTime> {
-        if self.started && self.text == text {
+        if self.started && same(&self.text, text) {
             self.repeats += 1;
             return self.time;
         }
@@ -356,6 +373,8 @@ impl DateMemo {
 /// The month written last, and the span of time that it is.
 #[derive(Default)]
 struct MonthMemo {
+    /// Rows that a chunk of one month may have.
+    expected: usize,
     day: i64,
     index: Option<usize>,
 }
@@ -370,7 +389,9 @@ impl MonthMemo {
             _ => {
                 let month = at.month();
                 months.iter().position(|(known, _)| *known == month).unwrap_or_else(|| {
-                    months.push((month, Rows::default()));
+                    // Most chunks are of one month.
+                    let expected = if months.is_empty() { self.expected } else { 0 };
+                    months.push((month, Rows::with_capacity(expected)));
                     months.len() - 1
                 })
             }

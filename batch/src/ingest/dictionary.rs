@@ -45,7 +45,7 @@ impl Dictionary {
     /// The code of `value`, new when it is.
     #[inline]
     pub fn code(&mut self, value: &[u8]) -> Code {
-        if !self.is_empty() && self.get(self.last) == value {
+        if !self.is_empty() && same(self.get(self.last), value) {
             return self.last;
         }
         self.last = self.find_or_insert(value);
@@ -56,7 +56,7 @@ impl Dictionary {
     #[inline]
     pub fn code_near(&mut self, value: &[u8], guess: Option<Code>) -> Code {
         match guess {
-            Some(code) if self.get(code) == value => code,
+            Some(code) if same(self.get(code), value) => code,
             _ => self.find_or_insert(value),
         }
     }
@@ -64,18 +64,30 @@ impl Dictionary {
     fn find_or_insert(&mut self, value: &[u8]) -> Code {
         let Self { bytes, ends, codes, .. } = self;
         let hash = hash(value);
-        let found = codes.entry(hash, |code| value_at(bytes, ends, *code) == value, |code| hash_at(bytes, ends, *code));
-        match found {
-            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
-                let (code, end) = (ends.len() as Code, (bytes.len() + value.len()) as u32);
-                entry.insert(code);
-                bytes.extend_from_slice(value);
-                ends.push(end);
-                code
-            }
+        if let Some(code) = codes.find(hash, |code| same(value_at(bytes, ends, *code), value)) {
+            return *code;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
+        let (code, end) = (ends.len() as Code, (bytes.len() + value.len()) as u32);
+        codes.insert_unique(hash, code, |code| hash_at(bytes, ends, *code));
+        bytes.extend_from_slice(value);
+        ends.push(end);
+        code
+    }
+}
+
+/// Whether two byte strings are equal; without a call for the short ones that order lines are made of.
+#[inline]
+#[must_use]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        4..=7 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+        8..=16 => one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk(),
+        17..=32 => one.first_chunk::<16>() == other.first_chunk() && one.last_chunk::<16>() == other.last_chunk(),
+        _ => one == other,
     }
 }
 

@@ -187,17 +187,16 @@ impl Integers {
         let Self { values, codes, .. } = self;
         let hash = |value: i64| FixedState::default().hash_one(value);
         let at = |code: Code| values.get(code as usize).copied().unwrap_or_default();
-        let entry = codes.entry(hash(value), |code| at(*code) == value, |code| hash(at(*code)));
-        let code = match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                #[expect(clippy::cast_possible_truncation, reason = "at most MOST_DISTINCT")]
-                let code = values.len() as Code;
-                entry.insert(code);
-                values.push(value);
-                code
-            }
-        };
+        let known = codes.find(hash(value), |code| at(*code) == value).copied();
+        let code = known.unwrap_or_else(|| {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST_DISTINCT")]
+            let code = values.len() as Code;
+            codes.insert_unique(hash(value), code, |code| hash(at(*code)));
+            code
+        });
+        if known.is_none() {
+            values.push(value);
+        }
         self.last = Some((value, code));
         code
     }

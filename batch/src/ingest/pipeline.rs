@@ -68,9 +68,9 @@ pub fn run(
     let workers = Workers::start(threads, shared);
     let mut chunks = Chunks::new(text, start.bytes, &shared.source);
     let mut flow = Flow::new(&workers, shared, orders, refused, start.lines);
-    let max_in_flight = threads as u64 + 2;
+    let most = (threads as u64 + 2, 2 * threads as u64 + 6);
     loop {
-        while !chunks.ended && flow.in_flight() < max_in_flight {
+        while !chunks.ended && flow.parsing() < most.0 && flow.in_flight() < most.1 {
             let Some(chunk) = chunks.next()? else { break };
             progress(chunks.text.position());
             flow.parse(chunk);
@@ -219,6 +219,10 @@ impl<'a> Flow<'a> {
             lines,
             outcome: Outcome { lines, ..Outcome::default() },
         }
+    }
+
+    const fn parsing(&self) -> u64 {
+        self.parse_sent - self.parse_taken
     }
 
     const fn in_flight(&self) -> u64 {
