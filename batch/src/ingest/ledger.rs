@@ -3,7 +3,7 @@
 use data::lake::{SourceRow, Table, Tables};
 
 use super::chunk::Counts;
-use super::fingerprint::{Fingerprint, prefix_ids};
+use super::fingerprint::{Dates, Fingerprint, prefix_ids};
 use crate::error::{Error, Result};
 use crate::source::Source;
 
@@ -34,8 +34,10 @@ pub enum Standing {
     /// It was ingested when it was shorter; what is behind `bytes` is new.
     Grown {
         bytes: u64,
+        /// Physical lines with their ends.
         lines: u64,
         lines_read: u64,
+        dates: Dates,
         from: String,
     },
 }
@@ -102,8 +104,10 @@ impl Ledger {
             Some((entry, next)) if entry.fingerprint.ends_with_newline || matches!(next, Some(b'\n' | b'\r')) => {
                 Ok(Standing::Grown {
                     bytes: entry.row.bytes,
-                    lines: entry.row.lines,
+                    // The end of the last line is among the new bytes when it was not there before.
+                    lines: entry.row.lines.saturating_sub(u64::from(!entry.fingerprint.ends_with_newline)),
                     lines_read: entry.fingerprint.lines_read,
+                    dates: entry.fingerprint.dates.clone(),
                     from: entry.row.source.clone(),
                 })
             }
