@@ -94,6 +94,7 @@ impl Lake {
         if !location.contains("://") {
             std::fs::create_dir_all(location).map_err(|error| bad_location(error.to_string()))?;
         }
+        store::register_s3();
         let root = ensure_table_uri(location).map_err(|error| bad_location(error.to_string()))?;
         let options = store::options_from_env();
         let (store, prefix) = store::open(&root, &options).map_err(|error| bad_location(error.to_string()))?;
