@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use deltalake_core::ensure_table_uri;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use url::Url;
@@ -94,6 +94,7 @@ impl Lake {
         if !location.contains("://") {
             std::fs::create_dir_all(location).map_err(|error| bad_location(error.to_string()))?;
         }
+        store::register_s3();
         let root = ensure_table_uri(location).map_err(|error| bad_location(error.to_string()))?;
         let options = store::options_from_env();
         let (store, prefix) = store::open(&root, &options).map_err(|error| bad_location(error.to_string()))?;
@@ -136,7 +137,9 @@ impl Lake {
     /// # Errors
     /// When the storage refuses, or the lake was made with other rules.
     pub async fn tables(&self, rules: &Rules) -> Result<Tables> {
-        let snapshots = try_join_all(Table::ALL.map(|table| Snapshot::open_or_create(self, table, rules))).await?;
+        // All are waited for: the Delta kernel panics when a reading of its is dropped with the runtime.
+        let snapshots = join_all(Table::ALL.map(|table| Snapshot::open_or_create(self, table, rules))).await;
+        let snapshots = snapshots.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(Tables { snapshots: Table::ALL.into_iter().zip(snapshots).collect() })
     }
 
@@ -190,7 +193,6 @@ impl Tables {
             let (_, batch) = rows.iter().find(|(wanted, _)| wanted == table)?;
             Some(snapshot.overwrite(batch))
         });
-        try_join_all(writes).await?;
-        Ok(())
+        join_all(writes).await.into_iter().collect()
     }
 }

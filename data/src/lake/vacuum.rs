@@ -1,12 +1,15 @@
 //! Forgetting old publications, and removing the files that no kept one needs.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use arrow::compute::concat_batches;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::files::percent_decoded;
 use super::{Error, Lake, Result, Snapshot, Table};
 
 /// What a vacuum removed, or would remove.
@@ -21,7 +24,8 @@ pub struct Vacuumed {
 
 /// Keeps the newest `keep` publications and removes what none of them, nor any table's present, needs.
 ///
-/// Unfinished files younger than `grace` are left alone: a writer may be about to commit them.
+/// The caller holds the lake's writer lock. The two tables of order lines are also written without it: there,
+/// files younger than `grace` are left alone, since a writer may be about to commit them.
 ///
 /// # Errors
 /// When the lake cannot be read or written.
@@ -60,7 +64,7 @@ async fn needed_files(lake: &Lake, table: Table, versions: impl Iterator<Item = 
 }
 
 fn add_files(snapshot: &Snapshot, needed: &mut HashSet<String>) -> Result<()> {
-    needed.extend(snapshot.files()?.into_iter().map(|file| file.path));
+    needed.extend(snapshot.files()?.into_iter().map(|file| percent_decoded(&file.path)));
     Ok(())
 }
 
@@ -72,25 +76,99 @@ async fn remove_others(
     dry_run: bool,
     done: &mut Vacuumed,
 ) -> Result<()> {
+    let grace = if matches!(table, Table::Orders | Table::RejectedOrders) { grace } else { Duration::ZERO };
+    for file in files(lake, table).await? {
+        let of_the_log = file.path.starts_with("_delta_log/") && !file.is_unfinished();
+        if of_the_log || needed.contains(&file.path) || file.age < grace {
+            continue;
+        }
+        done.files += 1;
+        done.bytes += file.bytes;
+        if !dry_run {
+            remove(lake, table, &file.path).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A file in a table's folder, whether or not a commit names it.
+struct Found {
+    /// Relative to the table, separated by `/`.
+    path: String,
+    bytes: u64,
+    age: Duration,
+}
+
+impl Found {
+    /// What a killed process leaves in a local lake, `part-….parquet#1`: the object store neither lists it nor lets
+    /// it be named. S3 keeps such parts out of sight too; a lifecycle rule of the bucket removes them.
+    fn is_unfinished(&self) -> bool {
+        self.path.rsplit_once('#').is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+    }
+}
+
+async fn files(lake: &Lake, table: Table) -> Result<Vec<Found>> {
+    if let Some(root) = lake.local_path() {
+        let mut found = Vec::new();
+        walk(&root.join(table.name()), "", &mut found).map_err(|(path, error)| local(table, &path, error))?;
+        return Ok(found);
+    }
     let folder = lake.prefix.clone().join(table.name());
     let objects: Vec<_> = lake.store.list(Some(&folder)).try_collect().await.map_err(Error::storage(table))?;
     let prefix = format!("{folder}/");
     let now = chrono::Utc::now();
-    for object in objects {
+    let found = objects.into_iter().map(|object| {
         let path = object.location.as_ref();
-        let relative = path.strip_prefix(&prefix).unwrap_or(path);
-        if relative.starts_with("_delta_log") || needed.contains(relative) {
+        Found {
+            path: path.strip_prefix(&prefix).unwrap_or(path).to_owned(),
+            bytes: object.size,
+            age: now.signed_duration_since(object.last_modified).to_std().unwrap_or_default(),
+        }
+    });
+    Ok(found.collect())
+}
+
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<Found>) -> std::result::Result<(), (PathBuf, io::Error)> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| (path, error)
+    };
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(at(folder))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(at(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let relative = format!("{prefix}{name}");
+        let metadata = match path.metadata() {
+            // Another writer may end a file, and so rename it, meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata.map_err(at(&path))?,
+        };
+        if metadata.is_dir() {
+            walk(&path, &format!("{relative}/"), found)?;
             continue;
         }
-        let age = now.signed_duration_since(object.last_modified).to_std().unwrap_or_default();
-        if age < grace {
-            continue;
-        }
-        done.files += 1;
-        done.bytes += object.size;
-        if !dry_run {
-            lake.store.delete(&object.location).await.map_err(Error::storage(table))?;
-        }
+        let modified = metadata.modified().map_err(at(&path))?;
+        let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+        found.push(Found { path: relative, bytes: metadata.len(), age });
     }
     Ok(())
+}
+
+async fn remove(lake: &Lake, table: Table, path: &str) -> Result<()> {
+    if let Some(root) = lake.local_path() {
+        let path = root.join(table.name()).join(path);
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local(table, &path, error)),
+            _ => Ok(()),
+        };
+    }
+    lake.store.delete(&lake.object_path(table, path)).await.map_err(Error::storage(table))
+}
+
+fn local(table: Table, path: &Path, error: io::Error) -> Error {
+    let source = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    Error::storage(table)(object_store::Error::Generic { store: "LocalFileSystem", source: source.into() })
 }
