@@ -1,6 +1,7 @@
 //! Every given source into the lake, one after the other, each in its own commits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
@@ -42,6 +43,16 @@ pub struct SourceReport {
     pub evidence: Vec<String>,
 }
 
+/// What became of the lines, then the evidence.
+impl fmt::Display for SourceReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rejected: u64 = self.rejected.values().sum();
+        let Self { source, read, accepted, already_known, .. } = self;
+        write!(out, "{source}: {read} lines, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
+        self.evidence.iter().try_for_each(|line| write!(out, "\n  {line}"))
+    }
+}
+
 /// What became of all sources.
 #[derive(Clone, Debug, Default)]
 pub struct Ingested {
@@ -68,6 +79,7 @@ pub fn ingest(
         let (counts, report) = ingest.source(source)?;
         ingested.counts.add(&counts);
         ingested.already_known += report.already_known;
+        progress.say(&report.to_string());
         ingested.sources.push(report);
     }
     Ok(ingested)
