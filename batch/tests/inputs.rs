@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use common::orders::{ONLINE_RETAIL, ORDERS, Spelling, check};
-use common::workbook::{cells, header, workbook};
+use common::workbook::{Cell, cells, header, workbook};
 use common::{HEADER, Shop};
 use serde_json::{Value, json};
 
@@ -225,11 +225,13 @@ fn rows_of_a_workbook_keep_their_numbers() {
     let mut rows = vec![header(&ONLINE_RETAIL.header)];
     rows.extend(ORDERS.iter().map(cells));
     rows.insert(3, Vec::new());
+    rows.insert(4, vec![Cell::Text(String::new())]);
+    rows.insert(0, Vec::new());
     shop.write("orders.xlsx", workbook(&[rows]));
     shop.done(&["ingest", "--input", "orders.xlsx"]);
     let positions: Vec<Value> = shop.columns("rejected_orders", &["source_position"]).concat();
     // A line break inside the third row's cell is a line more, as in a text file.
-    assert_eq!(positions, [json!(8), json!(9)], "row 7 is the cancellation, row 8 has no customer");
+    assert_eq!(positions, [json!(10), json!(11)], "row 9 is the cancellation, row 10 has no customer");
 }
 
 #[test]

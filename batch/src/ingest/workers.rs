@@ -1,14 +1,18 @@
 //! The threads that parse chunks and encode row groups.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use data::Rules;
 
 use super::chunk::{Parsed, parse};
 use super::encode::{Column, FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
 use crate::csv::dialect::Layout;
+
+/// How often to look whether a thread has panicked while waiting for answers.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What a thread is asked to do; `ticket` orders the answers.
 pub enum Job {
@@ -63,7 +67,7 @@ impl Workers {
 
     pub fn send(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // Fails only when every thread has panicked; the next answer then says so.
+            // Fails only when every thread has panicked; waiting for the next answer then says so.
             let _ = jobs.send(job);
         }
     }
@@ -71,11 +75,17 @@ impl Workers {
     /// Waits for the next answer, in no order.
     ///
     /// # Panics
-    /// When every thread has panicked.
+    /// When a thread has panicked: a broken invariant, which is passed on.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a panic in a thread is a broken invariant and is passed on")]
     pub fn receive(&self) -> Answer {
-        self.answers.recv().expect("a worker thread lives")
+        loop {
+            match self.answers.recv_timeout(LOOK_EVERY) {
+                Ok(answer) => return answer,
+                // Threads live as long as the queue; the answer of one that has ended would never come.
+                Err(RecvTimeoutError::Timeout) if !self.threads.iter().any(JoinHandle::is_finished) => {}
+                Err(_) => panic!("a worker thread has panicked"),
+            }
+        }
     }
 }
 
