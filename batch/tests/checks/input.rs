@@ -85,10 +85,16 @@ fn clean_line(position: i64, line: &[u8], rules: &Rules, text_of: fn(&[u8]) -> S
 
 /// The eight fields of a line; `None` when they are not eight or a quote does not close.
 fn fields(line: &[u8]) -> Option<csv::ByteRecord> {
-    if line.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
-        return None;
-    }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line);
-    let record = reader.byte_records().next()?.ok()?;
-    (record.len() == 8).then_some(record)
+    let quotes = line.iter().filter(|byte| **byte == b'"').count();
+    let record = match quotes {
+        0 => line.split(|byte| *byte == b',').collect(),
+        _ => csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(line)
+            .into_byte_records()
+            .next()?
+            .ok()?,
+    };
+    (record.len() == 8 && quotes.is_multiple_of(2)).then_some(record)
 }
