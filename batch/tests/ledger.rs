@@ -184,6 +184,12 @@ fn changed_files_are_refused_and_nothing_is_doubled() {
             "has about 100 % of its invoices in common with orders.csv",
         ),
         ("in another spelling", whole.clone(), whole.replace(',', ";"), "% of its invoices in common with orders.csv"),
+        (
+            "few lines, one of them corrected",
+            file(10..14),
+            file(10..14).replace("\n13,A,BOX,1", "\n13,A,BOX,2"),
+            "has about 100 % of its invoices in common with orders.csv",
+        ),
     ];
     for (name, before, after, expected) in cases {
         let shop = Shop::new();
@@ -199,7 +205,7 @@ fn changed_files_are_refused_and_nothing_is_doubled() {
         assert_eq!((counts(&document)[1], shop.table("customer_rfm")), (counts(&first)[1], known), "{name}");
         let lines = counts(&shop.json(&["run", "--input", "later.csv", "--allow-overlap"]))[1];
         assert_eq!(shop.accepted() as u64, counts(&first)[1] + lines, "{name}: --allow-overlap counts every line");
-        assert!(lines >= 30, "{name}");
+        assert!(lines >= 4, "{name}");
     }
 }
 

@@ -11,8 +11,9 @@ use crate::source::Source;
 const HEAD_BYTES: usize = 4096;
 /// Invoices remembered: the ones with the smallest hashes (a bottom-k sketch, Cohen & Kaplan 2007).
 const SKETCH: usize = 256;
-/// Invoices that two sketches must both cover before their overlap counts.
+/// Invoices that two sketches must both cover before their overlap counts: as samples, and when they hold every invoice.
 const ENOUGH: usize = 20;
+const ENOUGH_OF_ALL: usize = 3;
 const READ_BYTES: usize = 4 << 20;
 
 /// What the ledger keeps of a source's content.
@@ -62,7 +63,8 @@ impl Fingerprint {
         let end = limit(&self.invoices).min(limit(invoices));
         let within = |sketch: &[u64]| sketch.iter().take_while(|hash| **hash <= end).count();
         let smaller = within(&self.invoices).min(within(invoices));
-        if smaller < ENOUGH {
+        let enough = if end == u64::MAX { ENOUGH_OF_ALL } else { ENOUGH };
+        if smaller < enough {
             return None;
         }
         let common = invoices.iter().filter(|hash| **hash <= end && self.invoices.binary_search(hash).is_ok()).count();
@@ -184,6 +186,9 @@ mod tests {
             assert!((overlap - expected).abs() < 0.12, "{invoices:?}: {overlap}");
         }
         assert_eq!(known.overlap(sketch(0..10).hashes()), None);
+        let small = Fingerprint::new(b"head", 0, true, sketch(0..10), dates());
+        assert_eq!(small.overlap(sketch(8..12).hashes()), Some(0.5));
+        assert_eq!(small.overlap(sketch(0..2).hashes()), None, "an invoice may be split over files");
     }
 
     #[test]
