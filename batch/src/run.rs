@@ -30,6 +30,8 @@ pub struct Writing {
     pub lake: Lake,
     pub tables: Tables,
     pub ledger: Ledger,
+    /// The newest publication, if any.
+    pub previous: Option<Publication>,
     pub lock: WriterLock,
 }
 
@@ -52,8 +54,10 @@ impl Context<'_> {
                 |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
             let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
             let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
+            let previous = tables.get(Table::Publications).publications().await?.pop();
+            previous.iter().try_for_each(|previous| tables.check_reach(previous))?;
             let ledger = Ledger::open(&mut tables).await?;
-            Ok(Writing { lake, tables, ledger, lock })
+            Ok(Writing { lake, tables, ledger, previous, lock })
         })
     }
 
@@ -80,16 +84,15 @@ impl Context<'_> {
         let ingested = self.ingest(writing, sources)?;
         let ingested = (!sources.is_empty()).then_some(ingested);
         clock.end("ingest");
-        let publications = self.runtime.block_on(writing.tables.get(Table::Publications).publications())?;
-        let previous = publications.last();
-        let computed = self.compute(writing, previous, &mut clock)?;
+        let previous = writing.previous.take();
+        let computed = self.compute(writing, previous.as_ref(), &mut clock)?;
         self.publish_tables(writing, &computed)?;
         clock.end("tables");
         let totals = writing.ledger.totals()?;
         let report =
             computed.report(&self.config.scoring, &self.config.currency, ingested.as_ref(), &totals, clock.done);
         let publication = Publication {
-            id: previous.map_or(1, |previous| previous.id + 1),
+            id: previous.as_ref().map_or(1, |previous| previous.id + 1),
             published_at: EventTime::now(),
             reference_time: computed.reference,
             versions: versions(&writing.tables),

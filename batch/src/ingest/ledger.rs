@@ -1,5 +1,6 @@
 //! The lake's memory of its sources, and what it says about a source that comes.
 
+use data::EventTime;
 use data::lake::{SourceRow, Table, Tables};
 
 use super::chunk::Counts;
@@ -77,6 +78,14 @@ impl Ledger {
         Ok(totals)
     }
 
+    /// Now, but behind every committed source, whatever the clocks of the machines that brought them: the newest row
+    /// is the one that may have been cut off.
+    #[must_use]
+    pub fn next_time(&self) -> EventTime {
+        let newest = self.entries.iter().map(|entry| entry.row.ingested_at.micros()).max().unwrap_or(i64::MIN);
+        EventTime::from_micros(EventTime::now().micros().max(newest.saturating_add(1)))
+    }
+
     pub fn add(&mut self, row: SourceRow, fingerprint: Fingerprint) {
         self.entries.push(Entry { row, fingerprint });
     }
@@ -150,5 +159,32 @@ fn changed(source: &Source, entry: &Entry, how: &str) -> Error {
             "{how} {}, which was ingested on {}; counting both would double orders. Ingest it into a new lake, or pass --allow-overlap to count every line",
             entry.row.source, entry.row.ingested_at
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::fingerprint::Sketch;
+
+    #[test]
+    fn the_next_source_is_the_newest_even_when_a_clock_was_ahead() {
+        let ahead = EventTime::from_micros(EventTime::now().micros() + 3_600_000_000);
+        let row = SourceRow {
+            source_id: String::new(),
+            source: "orders.csv".to_owned(),
+            ingested_at: ahead,
+            bytes: 0,
+            lines: 0,
+            read: 0,
+            accepted: 0,
+            rejected: "{}".to_owned(),
+            fingerprint: "{}".to_owned(),
+            evidence: "[]".to_owned(),
+        };
+        let mut ledger = Ledger { entries: Vec::new() };
+        assert!(ledger.next_time() < ahead);
+        ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default()));
+        assert_eq!(ledger.next_time().micros(), ahead.micros() + 1);
     }
 }

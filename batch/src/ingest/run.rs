@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
-use data::{DateEvidence, DateFormat, EventTime, Rules};
+use data::{DateEvidence, DateFormat, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -205,7 +205,7 @@ impl Ingest<'_> {
         let row = SourceRow {
             source_id: outcome.id.clone(),
             source: source.name.clone(),
-            ingested_at: EventTime::now(),
+            ingested_at: self.writing.ledger.next_time(),
             bytes: outcome.bytes,
             lines: outcome.lines,
             read: outcome.counts.read(),

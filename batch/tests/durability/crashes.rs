@@ -47,8 +47,7 @@ fn every_state_between_two_commits_is_mended_by_the_next_run() {
         crash(&crashed, &before, &state);
         let when = format!("cut off behind the commits of {state:?}");
         crashed.view(None).must_equal(&published, &when);
-        crashed.view(Some(1)).must_equal(&published, &when);
-        if state.contains(&"orders") {
+        if state.last() == Some(&"orders") {
             let recomputed = place.lake("recomputed");
             crashed.copy(&recomputed);
             recomputed.run(&[]);
@@ -57,7 +56,7 @@ fn every_state_between_two_commits_is_mended_by_the_next_run() {
         }
         crashed.run(&[&second]);
         crashed.figures().must_equal(&undisturbed, &when);
-        crashed.view(Some(1)).must_equal(&published, &when);
+        crashed.glance(Some(1)).must_equal(&published, &when);
         fs::remove_dir_all(crashed.path()).expect("a lake to remove");
     }
 }

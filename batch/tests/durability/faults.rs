@@ -190,22 +190,22 @@ fn a_damaged_log_is_told_by_table_and_file() {
     let (orders, _) = place.orders("orders.csv", 1_500, 1);
     let lake = place.lake("lake");
     lake.run(&[&orders]);
-    let damages: [(&str, Damage); 3] = [("halved", halved), ("emptied", emptied), ("garbled", garbled)];
-    let cases: [(&str, &[&str]); 5] = [
-        ("customer_rfm", &["export", "customer_rfm"]),
-        ("orders", &["export", "orders"]),
-        ("orders", &["run"]),
-        ("publications", &["show"]),
-        ("sources", &["run"]),
-    ];
-    for commit in ["00000000000000000000.json", "00000000000000000001.json"] {
+    lake.run(&[]);
+    let damages: [(&str, Damage); 4] =
+        [("removed", removed), ("halved", halved), ("emptied", emptied), ("garbled", garbled)];
+    let cases: [(&str, &[&str]); 3] =
+        [("customer_rfm", &["export", "customer_rfm"]), ("orders", &["run"]), ("publications", &["show"])];
+    for commit in ["_delta_log/00000000000000000000.json", "_delta_log/00000000000000000001.json"] {
         for (what, damage) in damages {
             for (table, command) in cases {
                 let damaged = place.lake("damaged");
                 lake.copy(&damaged);
-                damage(&damaged.path().join(table).join("_delta_log").join(commit));
-                eprintln!("{what} {table}/_delta_log/{commit}, {command:?}");
-                damaged.ask(command).must_fail(1, &[table]);
+                damage(&damaged.path().join(table).join(commit));
+                eprintln!("{what} {table}/{commit}, {command:?}");
+                // A log without its newest commit is a good log of an older table, but not of this lake.
+                let behind = what == "removed" && table == "orders" && commit.ends_with("1.json");
+                let told = if behind { "table orders is at version 0".to_owned() } else { format!("{commit} is ") };
+                damaged.ask(command).must_fail(1, &[&format!("table {table}"), &told]);
                 fs::remove_dir_all(damaged.path()).expect("a lake to remove");
             }
         }

@@ -9,7 +9,7 @@ use crate::kills::unneeded;
 use crate::support::{Lake, Place, View};
 
 /// More than the 20 commits at which Delta writes a checkpoint.
-const RUNS: i64 = 25;
+const RUNS: i64 = 23;
 const KEPT: i64 = 4;
 
 fn publications(lake: &Lake) -> Vec<i64> {
@@ -31,11 +31,12 @@ fn old_publications_stay_until_they_are_forgotten() {
             _ => lake.run(&[&orders]),
         };
         assert_eq!(done["publication"], id);
-        views.push((id, lake.view(None)));
+        let kept = id > RUNS - KEPT;
+        views.push((id, if kept { lake.view(None) } else { lake.glance(None) }));
     }
     assert!(fs::exists(lake.path().join("customer_rfm/_delta_log/_last_checkpoint")).expect("an answer"));
     for (id, view) in &views {
-        lake.view(Some(*id)).must_equal(view, &format!("publication {id} of {RUNS}"));
+        lake.glance(Some(*id)).must_equal(view, &format!("publication {id} of {RUNS}"));
     }
 
     let keep = KEPT.to_string();

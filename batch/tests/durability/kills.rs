@@ -40,7 +40,7 @@ fn killed_at_any_moment_the_next_run_makes_it_good() {
             let signal = if part % 3 == 2 { "TERM" } else { "KILL" };
             kill_after(&lake, &second, moment, signal);
             let when = format!("{signal} after {moment:?} of {whole:?}");
-            lake.view(Some(1)).must_equal(&published, &when);
+            lake.glance(Some(1)).must_equal(&published, &when);
             assert!(lake.ask(&["show"]).succeeded(), "{when}");
         }
         lake.run(&[&second]);

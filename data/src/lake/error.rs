@@ -21,6 +21,13 @@ pub enum Error {
     Columns { table: Table, source: ArrowError },
     #[error("table {}: {reason}", .table.name())]
     Content { table: Table, reason: String },
+    #[error("table {}: {file} {reason}; put it back from a copy of the lake", .table.name())]
+    Log { table: Table, file: String, reason: String },
+    #[error(
+        "table {} is at version {version}, but publication {publication} rests on its version {published}: commits are missing; put its _delta_log back from a copy of the lake",
+        .table.name()
+    )]
+    Behind { table: Table, version: u64, publication: i64, published: u64 },
     #[error("lake {location} has no publication {}; `batch history` lists them", .id.map_or_else(|| "yet".to_owned(), |id| id.to_string()))]
     NoPublication { location: String, id: Option<i64> },
     #[error(

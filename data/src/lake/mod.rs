@@ -1,5 +1,6 @@
 //! The lake: one folder or object-store prefix, every table in it a Delta table.
 
+mod damage;
 mod error;
 mod files;
 mod lock;
@@ -182,6 +183,20 @@ impl Tables {
     #[expect(clippy::expect_used, reason = "every table is inserted by Lake::tables")]
     pub fn get_mut(&mut self, table: Table) -> &mut Snapshot {
         self.snapshots.get_mut(&table).expect("every table is open")
+    }
+
+    /// Refuses a lake that lost commits on which `publication` rests.
+    ///
+    /// # Errors
+    /// [`Error::Behind`] names the first such table.
+    pub fn check_reach(&self, publication: &Publication) -> Result<()> {
+        for table in Table::ALL {
+            let version = self.get(table).version();
+            if let Some(published) = publication.versions.of(table).filter(|published| *published > version) {
+                return Err(Error::Behind { table, version, publication: publication.id, published });
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the rows of several tables at once, each in a commit of its own.

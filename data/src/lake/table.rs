@@ -12,7 +12,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 
 use super::files::{FileHandle, WrittenFile, write_small_file};
-use super::{Error, Lake, Result, Table};
+use super::{Error, Lake, Result, Table, damage};
 use crate::cleaning::Rules;
 
 const RULES_KEY: &str = "clientele.cleaningRules";
@@ -46,9 +46,15 @@ impl Snapshot {
             builder = builder.with_version(version);
         }
         match builder.load().await {
-            Ok(delta) => Ok(Some(Self { lake: lake.clone(), table, delta })),
+            Ok(delta) => match damage::empty_commit(lake, table, version).await {
+                None => Ok(Some(Self { lake: lake.clone(), table, delta })),
+                Some(damage) => Err(damage),
+            },
             Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(Error::delta(table)(error)),
+            Err(error) => Err(match damage::find(lake, table, version).await {
+                None => Error::delta(table)(error),
+                Some(damage) => damage,
+            }),
         }
     }
 
