@@ -60,7 +60,7 @@ fn expected(lines: &[Line]) -> Customers {
 #[test]
 fn equal_times_take_the_first_country_by_name() {
     let lines: Vec<Line> = vec![(1, 1, 10, 3, 5), (1, 1, 10, 1, 5), (1, 1, 10, 2, 5), (1, 2, 10, 0, 4)];
-    let customers = fold(&[lines.clone()]).expect("a small sum");
+    let customers = fold(std::slice::from_ref(&lines)).expect("a small sum");
     assert_eq!(customers.country, ["country 1"]);
     let apart: Vec<Vec<Line>> = lines.into_iter().rev().map(|line| vec![line]).collect();
     assert_eq!(fold(&apart), Some(customers));

@@ -32,7 +32,7 @@ fn publication(id: i64) -> Publication {
         revenue: Money::from_raw(89_114_079_040),
         quality: PublishedQuality {
             k: 4,
-            inertia: Some(4092.418_891_216_343),
+            inertia: Some(4092.42),
             silhouette: None,
             davies_bouldin: Some(0.1),
             calinski_harabasz: None,
