@@ -299,3 +299,6 @@ impl Invoices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

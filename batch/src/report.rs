@@ -245,3 +245,6 @@ fn median(mut values: Vec<i64>) -> f64 {
     let upper = *upper as f64;
     if even { below.iter().max().map_or(upper, |lower| (*lower as f64 + upper) / 2.0) } else { upper }
 }
+
+#[cfg(test)]
+mod tests;

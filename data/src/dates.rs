@@ -383,8 +383,10 @@ impl DateEvidence {
             },
         }
         let Some(previous) = previous.filter(|previous| *previous != parts) else { return };
-        self.back_steps.0 += u64::from(month_first < previous.at(DayMonth::MonthFirst));
-        self.back_steps.1 += u64::from(day_first < previous.at(DayMonth::DayFirst));
+        // A date that an order cannot read is no step in it.
+        let back = |now: Option<EventTime>, before: Option<EventTime>| now.is_some() && now < before;
+        self.back_steps.0 += u64::from(back(month_first, previous.at(DayMonth::MonthFirst)));
+        self.back_steps.1 += u64::from(back(day_first, previous.at(DayMonth::DayFirst)));
     }
 
     /// Takes in evidence of other lines.

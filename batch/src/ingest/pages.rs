@@ -202,3 +202,6 @@ impl Integers {
         code
     }
 }
+
+#[cfg(test)]
+mod tests;

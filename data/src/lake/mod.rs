@@ -211,3 +211,6 @@ impl Tables {
         join_all(writes).await.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
