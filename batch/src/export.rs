@@ -8,9 +8,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::json::ArrayWriter;
 use data::lake::{DataFile, Lake, MONTH_COLUMN, Snapshot, Table};
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 
 use crate::cli::Format;
 use crate::error::{Error, Result};
@@ -54,15 +56,32 @@ pub async fn write(snapshot: &Snapshot, table: Table, format: Format, output: Op
         Some(path) => Box::new(File::create(path).map_err(fail)?),
         None => Box::new(io::stdout()),
     };
-    let mut encoder = Encoder::new(BufWriter::with_capacity(1 << 20, to), format, Arc::new(table.schema()))?;
+    let encoder = Encoder::new(BufWriter::with_capacity(1 << 20, to), format, Arc::new(table.schema()))?;
+    encode(encoder, snapshot, table).await.map_err(|error| write_fault(error, &name))
+}
+
+async fn encode(mut encoder: Encoder, snapshot: &Snapshot, table: Table) -> Result<u64> {
     let mut rows = 0;
     for group in groups(snapshot.files()?) {
         let batch = read(snapshot, table, &group).await?;
         rows += batch.num_rows() as u64;
         encoder.write(&sorted(table, &batch)?)?;
     }
-    encoder.finish()?.flush().map_err(fail)?;
+    encoder.finish()?.flush().map_err(|source| Error::Export(source.into()))?;
     Ok(rows)
+}
+
+/// What arrow and Parquet wrap when the output refuses is [`Error::Write`] again.
+fn write_fault(error: Error, name: &str) -> Error {
+    let write = |source: io::Error| Error::Write { path: name.to_owned(), source };
+    match error {
+        Error::Columns(ArrowError::IoError(_, source)) => write(source),
+        Error::Export(ParquetError::External(source)) => match source.downcast::<io::Error>() {
+            Ok(source) => write(*source),
+            Err(source) => Error::Export(ParquetError::External(source)),
+        },
+        other => other,
+    }
 }
 
 /// Files of one partition together, partitions in order.
@@ -154,7 +173,7 @@ impl Encoder {
             Self::Json(mut writer) => {
                 writer.finish()?;
                 let mut out = writer.into_inner();
-                out.write_all(b"\n").map_err(|source| Error::Write { path: "the export".to_owned(), source })?;
+                out.write_all(b"\n").map_err(|source| Error::Export(source.into()))?;
                 Ok(out)
             }
             Self::Parquet(writer) => writer.into_inner().map_err(Error::Export),

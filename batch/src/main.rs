@@ -13,7 +13,7 @@ use batch::error::{Error, Result};
 use batch::progress::Progress;
 use batch::report::Input;
 use batch::run::{Context, document};
-use batch::{export, show};
+use batch::{export, show, source};
 use clap::Parser;
 use data::lake::{Lake, Table, WriterLock, vacuum};
 use serde_json::{Value, json};
@@ -70,7 +70,6 @@ fn run_batch(args: &RunArgs, runtime: &Runtime) -> Result<()> {
     if let Some(path) = &args.html {
         show::picture(&document, path)?;
     }
-    tell_sources(&document, &progress);
     print_document(&args.common, &document, show::text)
 }
 
@@ -78,15 +77,14 @@ fn ingest(args: &IngestArgs, runtime: &Runtime) -> Result<()> {
     let config = configure(&args.common, &args.flags, &ModelFlags::default())?;
     let progress = Progress::new(args.common.quiet);
     let context = Context { config: &config, runtime: runtime.handle(), progress: &progress };
-    let mut writing = context.open()?;
-    let ingested = context.ingest(&mut writing, &args.input)?;
-    runtime.block_on(writing.lock.release());
+    let sources = source::expand(&args.input)?;
+    let (lake, ingested) =
+        context.with_lake(|writing| Ok((writing.lake.location(), context.ingest(writing, &sources)?)))?;
     let document = json!({
-        "lake": writing.lake.location(),
+        "lake": lake,
         "input": Input::new(&ingested.counts, ingested.already_known),
         "sources": ingested.sources,
     });
-    tell_sources(&document, &progress);
     print_document(&args.common, &document, |document| show::cleaning(&document["input"]))
 }
 
@@ -167,15 +165,6 @@ fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
             done.kept_publications
         )
     })
-}
-
-fn tell_sources(document: &Value, progress: &Progress) {
-    for source in document["sources"].as_array().into_iter().flatten() {
-        progress.say(source["source"].as_str().unwrap_or_default());
-        for line in source["evidence"].as_array().into_iter().flatten() {
-            progress.say(&format!("  {}", line.as_str().unwrap_or_default()));
-        }
-    }
 }
 
 /// One JSON document with `--json`, else text.

@@ -15,7 +15,7 @@ use crate::ingest::{self, Ingested, Ledger};
 use crate::model::{self, Features, Model};
 use crate::progress::Progress;
 use crate::report::Computed;
-use crate::source;
+use crate::source::{self, Source};
 use crate::tables;
 
 /// What a run is given besides its configuration.
@@ -36,32 +36,48 @@ pub struct Writing {
 }
 
 impl Context<'_> {
-    /// Opens the lake for writing; a new one is made with the configured rules.
+    /// Does `work` on the lake while no other run may write it; a new lake is made with the configured rules.
     ///
     /// # Errors
-    /// When the lake is busy, unreachable, or was made with other rules.
-    pub fn open(&self) -> Result<Writing> {
+    /// When the lake is busy or unreachable; and those of `work`.
+    pub fn with_lake<T>(&self, work: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+        let mut writing = self.open()?;
+        let done = work(&mut writing);
+        self.runtime.block_on(writing.lock.release());
+        done
+    }
+
+    fn open(&self) -> Result<Writing> {
         let lake = Lake::open(&self.config.lake)?;
         self.runtime.block_on(async {
             let waiting =
                 |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
             let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
-            let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
-            let previous = tables.get(Table::Publications).publications().await?.pop();
-            previous.iter().try_for_each(|previous| tables.check_reach(previous))?;
-            let ledger = Ledger::open(&mut tables).await?;
-            Ok(Writing { lake, tables, ledger, previous, lock })
+            match self.open_tables(&lake).await {
+                Ok((tables, ledger, previous)) => Ok(Writing { lake, tables, ledger, previous, lock }),
+                Err(error) => {
+                    lock.release().await;
+                    Err(error)
+                }
+            }
         })
     }
 
-    /// Ingests every input that is named.
+    async fn open_tables(&self, lake: &Lake) -> Result<(Tables, Ledger, Option<Publication>)> {
+        let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
+        let previous = tables.get(Table::Publications).publications().await?.pop();
+        previous.iter().try_for_each(|previous| tables.check_reach(previous))?;
+        let ledger = Ledger::open(&mut tables).await?;
+        Ok((tables, ledger, previous))
+    }
+
+    /// Ingests every source.
     ///
     /// # Errors
-    /// When an input cannot be read or is refused, or the lake cannot be written.
-    pub fn ingest(&self, writing: &mut Writing, inputs: &[String]) -> Result<Ingested> {
+    /// When the lake was made with other rules or cannot be written, or a source cannot be read or is refused.
+    pub fn ingest(&self, writing: &mut Writing, sources: &[Source]) -> Result<Ingested> {
         let rules = self.config.rules.for_lake(&writing.lake, writing.tables.get(Table::Orders).rules()?)?;
-        let sources = source::expand(inputs)?;
-        ingest::ingest(writing, &sources, &rules, &self.config.ingest, self.runtime, self.progress)
+        ingest::ingest(writing, sources, &rules, &self.config.ingest, self.runtime, self.progress)
     }
 
     /// Ingests, computes and publishes; the document that `--json` prints.
@@ -69,18 +85,18 @@ impl Context<'_> {
     /// # Errors
     /// As [`Context::ingest`]; and when the lake holds no accepted order.
     pub fn run(&self, inputs: &[String]) -> Result<Value> {
+        let sources = source::expand(inputs)?;
+        self.with_lake(|writing| self.run_on(writing, &sources))
+    }
+
+    fn run_on(&self, writing: &mut Writing, sources: &[Source]) -> Result<Value> {
         let mut clock = Stages::start();
-        let mut writing = self.open()?;
-        let ingested = if inputs.is_empty() {
-            self.config.rules.for_lake(&writing.lake, writing.tables.get(Table::Orders).rules()?)?;
-            None
-        } else {
-            Some(self.ingest(&mut writing, inputs)?)
-        };
+        let ingested = self.ingest(writing, sources)?;
+        let ingested = (!sources.is_empty()).then_some(ingested);
         clock.end("ingest");
         let previous = writing.previous.take();
-        let computed = self.compute(&writing, previous.as_ref(), &mut clock)?;
-        self.publish_tables(&mut writing, &computed)?;
+        let computed = self.compute(writing, previous.as_ref(), &mut clock)?;
+        self.publish_tables(writing, &computed)?;
         clock.end("tables");
         let totals = writing.ledger.totals()?;
         let report =
@@ -101,9 +117,8 @@ impl Context<'_> {
         };
         writing.lock.check()?;
         self.runtime.block_on(async {
-            writing.tables.get_mut(Table::Publications).append_rows(&publication.to_batch()?).await?;
-            writing.lock.release().await;
-            Ok::<_, Error>(())
+            let row = publication.to_batch()?;
+            writing.tables.get_mut(Table::Publications).append_rows(&row).await
         })?;
         document(&publication)
     }
@@ -114,6 +129,12 @@ impl Context<'_> {
             return Err(Error::NoOrders { location: writing.lake.location() });
         };
         let reference = self.config.reference.unwrap_or(newest);
+        if reference.day() + 1 < newest.day() {
+            let reason = format!(
+                "{reference} is before the newest accepted order; recency would be negative; give {newest} or later"
+            );
+            return Err(Error::Option { flag: "--reference-date", reason });
+        }
         let recency_days = customers.recency_days(reference);
         clock.end("features");
         let scores = self.config.scoring.score(&recency_days, &customers.frequency, &raw(&customers.monetary));

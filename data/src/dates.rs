@@ -3,12 +3,13 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 
 use crate::EventTime;
 use crate::time::DAY_MICROS;
 
 /// Which of the two leading numbers of `3/4/2011` is the day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DayMonth {
     #[default]
     MonthFirst,
@@ -25,7 +26,7 @@ impl fmt::Display for DayMonth {
 }
 
 /// How the dates of a source are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DateFormat {
     /// ISO 8601 and named months as they are; bare numbers in the given order.
     Order(DayMonth),
@@ -346,7 +347,7 @@ fn month_by_name(word: &[u8]) -> Option<u32> {
 }
 
 /// What a source's dates say about the order of day and month. Evidence of parts adds up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DateEvidence {
     /// Lines whose date is plain: ISO 8601 or a named month.
     pub plain: u64,

@@ -98,10 +98,15 @@ pub fn detect(head: &[u8], whole: bool, wishes: &Wishes) -> Result<Layout, Strin
         .filter_map(|delimiter| read_header(text, delimiter, whole, wishes))
         .max_by_key(|found| (Columns::recognised(&found.names, &wishes.map), found.names.len()));
     let Some(found) = best else { return Err("has no readable header line".to_owned()) };
+    let header = text.get(..found.end).unwrap_or_default();
+    if header.trim_ascii().windows(2).any(|pair| matches!(pair, [b'\r', next] if *next != b'\n')) {
+        return Err(
+            "ends its lines with carriage returns alone; convert it first: tr '\\r' '\\n' < IN > OUT".to_owned()
+        );
+    }
     let columns = Columns::find(&found.names, &wishes.map)?;
     let body = text.get(found.end..).unwrap_or_default();
     let sample = sample(body, whole, found.delimiter, &columns);
-    let header = text.get(..found.end).unwrap_or_default();
     let order = sample.dates.decide().unwrap_or(DayMonth::MonthFirst);
     Ok(Layout {
         delimiter: found.delimiter,
@@ -119,7 +124,9 @@ fn refuse_foreign(head: &[u8]) -> Result<usize, String> {
     let utf16 = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
     let start = head.get(..4096).unwrap_or(head);
     let zeros = memchr::memchr_iter(0, start).count();
-    if utf16 || zeros * 4 > start.len() {
+    // In UTF-16 the zeros are every other byte; elsewhere they are anywhere.
+    let odd = memchr::memchr_iter(0, start).filter(|at| at % 2 == 1).count();
+    if utf16 || zeros * 4 > start.len() && odd.min(zeros - odd) * 8 < zeros {
         return Err("is UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8 IN > OUT".to_owned());
     }
     if zeros > 0 {

@@ -222,10 +222,7 @@ impl<'a> Parser<'a> {
         if fields.len() != self.layout.columns.fields && !self.fits(fields) {
             return self.refuse(start, end, Reason::Malformed);
         }
-        if self.next_foreign.is_some_and(|at| at < end) {
-            while self.next_foreign.is_some_and(|at| at < end) {
-                self.next_foreign = self.foreign.next();
-            }
+        if self.is_foreign(start, end) {
             return self.refuse(start, end, Reason::BadEncoding);
         }
         let text = self.text;
@@ -242,6 +239,16 @@ impl<'a> Parser<'a> {
             Ok(line) => self.accept(&line, fields),
             Err(reason) => self.refuse(start, end, reason),
         }
+    }
+
+    /// Whether the record holds a line that should be UTF-8 and is not.
+    #[inline]
+    fn is_foreign(&mut self, start: usize, end: usize) -> bool {
+        // Malformed records leave theirs behind.
+        while self.next_foreign.is_some_and(|at| at < start) {
+            self.next_foreign = self.foreign.next();
+        }
+        self.next_foreign.is_some_and(|at| at < end)
     }
 
     /// More fields than the header are fine when they are empty.

@@ -1,5 +1,6 @@
 //! How a source is known again when it comes back: whole, grown, changed or rearranged.
 
+use data::{DateEvidence, DateFormat};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
@@ -24,11 +25,19 @@ pub struct Fingerprint {
     pub lines_read: u64,
     pub ends_with_newline: bool,
     pub invoices: Vec<u64>,
+    pub dates: Dates,
+}
+
+/// How the dates of a whole content were read, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dates {
+    pub format: DateFormat,
+    pub evidence: DateEvidence,
 }
 
 impl Fingerprint {
     #[must_use]
-    pub fn new(head: &[u8], lines_read: u64, ends_with_newline: bool, invoices: Sketch) -> Self {
+    pub fn new(head: &[u8], lines_read: u64, ends_with_newline: bool, invoices: Sketch, dates: Dates) -> Self {
         let head = head.get(..HEAD_BYTES).unwrap_or(head);
         Self {
             head_bytes: head.len(),
@@ -36,6 +45,7 @@ impl Fingerprint {
             lines_read,
             ends_with_newline,
             invoices: invoices.finish(),
+            dates,
         }
     }
 
@@ -149,6 +159,8 @@ pub struct Prefixes {
 
 #[cfg(test)]
 mod tests {
+    use data::DayMonth;
+
     use super::*;
 
     fn sketch(hashes: impl Iterator<Item = u64>) -> Sketch {
@@ -159,9 +171,13 @@ mod tests {
         sketch
     }
 
+    fn dates() -> Dates {
+        Dates { format: DateFormat::Order(DayMonth::MonthFirst), evidence: DateEvidence::default() }
+    }
+
     #[test]
     fn estimates_the_overlap_of_sources() {
-        let known = Fingerprint::new(b"head", 0, true, sketch(0..10_000));
+        let known = Fingerprint::new(b"head", 0, true, sketch(0..10_000), dates());
         let cases = [(0..10_000, 1.0), (5_000..15_000, 0.5), (20_000..30_000, 0.0), (0..1_000, 1.0)];
         for (invoices, expected) in cases {
             let overlap = known.overlap(sketch(invoices.clone()).hashes()).expect("enough invoices");
@@ -172,7 +188,7 @@ mod tests {
 
     #[test]
     fn knows_its_head_again() {
-        let known = Fingerprint::new(b"a,b\n1,2\n", 1, true, Sketch::default());
+        let known = Fingerprint::new(b"a,b\n1,2\n", 1, true, Sketch::default(), dates());
         assert!(known.begins(b"a,b\n1,2\n3,4\n"));
         assert!(!known.begins(b"a,b\n1,3\n"));
         assert!(!known.begins(b"a,b\n"));

@@ -4,7 +4,7 @@ use data::EventTime;
 use data::lake::{SourceRow, Table, Tables};
 
 use super::chunk::Counts;
-use super::fingerprint::{Fingerprint, prefix_ids};
+use super::fingerprint::{Dates, Fingerprint, prefix_ids};
 use crate::error::{Error, Result};
 use crate::source::Source;
 
@@ -35,8 +35,10 @@ pub enum Standing {
     /// It was ingested when it was shorter; what is behind `bytes` is new.
     Grown {
         bytes: u64,
+        /// Physical lines with their ends.
         lines: u64,
         lines_read: u64,
+        dates: Dates,
         from: String,
     },
 }
@@ -111,8 +113,10 @@ impl Ledger {
             Some((entry, next)) if entry.fingerprint.ends_with_newline || matches!(next, Some(b'\n' | b'\r')) => {
                 Ok(Standing::Grown {
                     bytes: entry.row.bytes,
-                    lines: entry.row.lines,
+                    // The end of the last line is among the new bytes when it was not there before.
+                    lines: entry.row.lines.saturating_sub(u64::from(!entry.fingerprint.ends_with_newline)),
                     lines_read: entry.fingerprint.lines_read,
+                    dates: entry.fingerprint.dates.clone(),
                     from: entry.row.source.clone(),
                 })
             }
@@ -160,8 +164,10 @@ fn changed(source: &Source, entry: &Entry, how: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use data::{DateEvidence, DateFormat, DayMonth};
+
     use super::*;
-    use crate::ingest::fingerprint::Sketch;
+    use crate::ingest::fingerprint::{Dates, Sketch};
 
     #[test]
     fn the_next_source_is_the_newest_even_when_a_clock_was_ahead() {
@@ -180,7 +186,8 @@ mod tests {
         };
         let mut ledger = Ledger { entries: Vec::new() };
         assert!(ledger.next_time() < ahead);
-        ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default()));
+        let dates = Dates { format: DateFormat::Order(DayMonth::MonthFirst), evidence: DateEvidence::default() };
+        ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default(), dates));
         assert_eq!(ledger.next_time().micros(), ahead.micros() + 1);
     }
 }

@@ -66,8 +66,7 @@ pub fn texts(column: &ColumnDescPtr, texts: &Dictionary, codes: &[Code]) -> Resu
 /// # Errors
 /// When there are more rows than a page can count.
 pub fn integers(column: &ColumnDescPtr, values: impl Iterator<Item = i64> + Clone) -> Result<ColumnPages> {
-    let (least, most) = (values.clone().min(), values.clone().max());
-    let statistics = Statistics::int64(least, most, None, Some(0), false);
+    let statistics = |least, most| Statistics::int64(least, most, None, Some(0), false);
     let mut distinct = Integers::default();
     let mut codes = Vec::with_capacity(values.size_hint().0);
     for value in values.clone() {
@@ -75,9 +74,11 @@ pub fn integers(column: &ColumnDescPtr, values: impl Iterator<Item = i64> + Clon
         if distinct.values.len() > MOST_DISTINCT {
             let plain: Vec<u8> = values.clone().flat_map(i64::to_le_bytes).collect();
             let rows = plain.len() / 8;
+            let statistics = statistics(values.clone().min(), values.max());
             return pages(column, None, &plain, Encoding::PLAIN, rows, statistics);
         }
     }
+    let statistics = statistics(distinct.values.iter().min().copied(), distinct.values.iter().max().copied());
     let plain = distinct.values.iter().flat_map(|value| value.to_le_bytes()).collect();
     dictionary_column(column, plain, distinct.values.len(), &codes, statistics)
 }

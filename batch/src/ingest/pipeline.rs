@@ -18,7 +18,10 @@ use super::workers::{Answer, Job, RowGroup, Shared, Workers};
 use crate::error::{Error, Result};
 use crate::source::Text;
 
-const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes of a chunk: small enough that every thread gets some, large enough that its dictionaries pay.
+const LEAST_CHUNK_BYTES: u64 = 1 << 20;
+const MOST_CHUNK_BYTES: u64 = 4 << 20;
+const CHUNKS_OF_A_SOURCE: u64 = 24;
 /// A physical line longer than this is no order line.
 const MAX_LINE_BYTES: usize = 64 << 20;
 /// Rows at which a month's row group is encoded, and at which it may be when its month has passed.
@@ -66,11 +69,13 @@ pub fn run(
     mut progress: impl FnMut(u64),
 ) -> Result<Outcome> {
     let workers = Workers::start(threads, shared);
-    let mut chunks = Chunks::new(text, start.bytes, &shared.source);
+    let chunk_bytes = (text.stored / CHUNKS_OF_A_SOURCE).clamp(LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES);
+    let mut chunks = Chunks::new(text, start.bytes, &shared.source, usize::try_from(chunk_bytes).unwrap_or(usize::MAX));
     let mut flow = Flow::new(&workers, shared, orders, refused, start.lines);
     let most = (threads as u64 + 2, 2 * threads as u64 + 6);
     loop {
         while !chunks.ended && flow.parsing() < most.0 && flow.in_flight() < most.1 {
+            chunks.free.append(&mut flow.free);
             let Some(chunk) = chunks.next()? else { break };
             progress(chunks.text.position());
             flow.parse(chunk);
@@ -105,12 +110,15 @@ struct Chunks<'a> {
     bytes: u64,
     skip: u64,
     carry: Vec<u8>,
+    chunk_bytes: usize,
+    /// Buffers of chunks that were taken in.
+    free: Vec<Vec<u8>>,
     ended: bool,
     last_byte: Option<u8>,
 }
 
 impl<'a> Chunks<'a> {
-    fn new(text: &'a mut Text, skip: u64, name: &'a str) -> Self {
+    fn new(text: &'a mut Text, skip: u64, name: &'a str, chunk_bytes: usize) -> Self {
         Self {
             text,
             name,
@@ -118,28 +126,33 @@ impl<'a> Chunks<'a> {
             bytes: 0,
             skip,
             carry: Vec::new(),
+            chunk_bytes,
+            free: Vec::new(),
             ended: false,
             last_byte: None,
         }
     }
 
     fn next(&mut self) -> Result<Option<Chunk>> {
-        let mut buffer = Vec::with_capacity(CHUNK_BYTES + self.carry.len() + 1024);
+        let mut buffer = self.free.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.reserve(self.chunk_bytes + self.carry.len() + 1024);
         buffer.append(&mut self.carry);
         let mut searched = 0;
         loop {
             let before = buffer.len();
-            let read = self.text.append_to(&mut buffer, CHUNK_BYTES)?;
+            let read = self.text.append_to(&mut buffer, self.chunk_bytes)?;
             let fresh = buffer.get(before..).unwrap_or_default();
             self.hash.update(fresh);
             self.bytes += read as u64;
             self.last_byte = fresh.last().copied().or(self.last_byte);
-            if read < CHUNK_BYTES {
+            if read < self.chunk_bytes {
                 self.ended = true;
                 return Ok(Some(self.chunk(buffer, true)));
             }
             if let Some(end) = memchr::memrchr(b'\n', buffer.get(searched..).unwrap_or_default()) {
-                self.carry = buffer.split_off(searched + end + 1);
+                self.carry.extend_from_slice(buffer.get(searched + end + 1..).unwrap_or_default());
+                buffer.truncate(searched + end + 1);
                 return Ok(Some(self.chunk(buffer, false)));
             }
             searched = buffer.len();
@@ -186,6 +199,8 @@ struct Flow<'a> {
     encoded: HashMap<u64, RowGroup>,
     /// The incomplete record at the end of the chunk taken in last.
     tail: Vec<u8>,
+    /// Buffers that no chunk needs any more.
+    free: Vec<Vec<u8>>,
     months: BTreeMap<Month, MonthGroup>,
     refused: Vec<RefusedPiece>,
     refused_bytes: usize,
@@ -213,6 +228,7 @@ impl<'a> Flow<'a> {
             parsed: HashMap::new(),
             encoded: HashMap::new(),
             tail: Vec::new(),
+            free: Vec::new(),
             months: BTreeMap::new(),
             refused: Vec::new(),
             refused_bytes: 0,
@@ -259,12 +275,14 @@ impl<'a> Flow<'a> {
     fn take_chunk(&mut self, waiting: Waiting) {
         let Waiting { text, from, last, parsed } = waiting;
         if self.tail.is_empty() {
-            return self.take_parsed(*parsed, text.get(from..).unwrap_or_default());
+            self.take_parsed(*parsed, text.get(from..).unwrap_or_default());
+        } else {
+            let mut joined = std::mem::take(&mut self.tail);
+            joined.extend_from_slice(text.get(from..).unwrap_or_default());
+            let parsed = parse(&joined, last, &self.shared.layout, &self.shared.rules);
+            self.take_parsed(parsed, &joined);
         }
-        let mut joined = std::mem::take(&mut self.tail);
-        joined.extend_from_slice(text.get(from..).unwrap_or_default());
-        let parsed = parse(&joined, last, &self.shared.layout, &self.shared.rules);
-        self.take_parsed(parsed, &joined);
+        self.free.extend(Arc::into_inner(text));
     }
 
     fn take_parsed(&mut self, mut parsed: Parsed, text: &[u8]) {

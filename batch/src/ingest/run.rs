@@ -1,6 +1,7 @@
 //! Every given source into the lake, one after the other, each in its own commits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use super::chunk::Counts;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Dates, Fingerprint};
 use super::ledger::Standing;
 use super::output::Output;
 use super::pipeline::{self, Outcome, Start};
@@ -42,6 +43,16 @@ pub struct SourceReport {
     pub evidence: Vec<String>,
 }
 
+/// What became of the lines, then the evidence.
+impl fmt::Display for SourceReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rejected: u64 = self.rejected.values().sum();
+        let Self { source, read, accepted, already_known, .. } = self;
+        write!(out, "{source}: {read} lines, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
+        self.evidence.iter().try_for_each(|line| write!(out, "\n  {line}"))
+    }
+}
+
 /// What became of all sources.
 #[derive(Clone, Debug, Default)]
 pub struct Ingested {
@@ -68,6 +79,7 @@ pub fn ingest(
         let (counts, report) = ingest.source(source)?;
         ingested.counts.add(&counts);
         ingested.already_known += report.already_known;
+        progress.say(&report.to_string());
         ingested.sources.push(report);
     }
     Ok(ingested)
@@ -92,15 +104,20 @@ impl Ingest<'_> {
     fn source(&mut self, source: &Source) -> Result<(Counts, SourceReport)> {
         let mut head = Vec::new();
         let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
-        let layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
+        let mut layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
             .map_err(|reason| Error::Source { name: source.name.clone(), reason })?;
         let standing = self.writing.ledger.standing(source, &head, self.options.allow_overlap)?;
-        let (start, known) = match &standing {
+        let (start, known, earlier) = match &standing {
             Standing::Known { lines_read } => return Ok((Counts::default(), known_report(source, *lines_read))),
-            Standing::New => (Start { bytes: layout.header_bytes as u64, lines: layout.header_lines }, 0),
-            Standing::Grown { bytes, lines, lines_read, .. } => (Start { bytes: *bytes, lines: *lines }, *lines_read),
+            Standing::New => (Start { bytes: layout.header_bytes as u64, lines: layout.header_lines }, 0, None),
+            Standing::Grown { bytes, lines, lines_read, dates, .. } => {
+                if self.options.wishes.dates.is_none() {
+                    layout.dates = dates.format.clone();
+                }
+                (Start { bytes: *bytes, lines: *lines }, *lines_read, Some(dates))
+            }
         };
-        let (layout, reading) = self.read(source, layout, start)?;
+        let (layout, reading) = self.read(source, layout, start, earlier)?;
         let mut report = report(source, &layout, &reading.outcome, known, &standing);
         if standing == Standing::New {
             let overlap = self.writing.ledger.check_overlap(
@@ -111,23 +128,41 @@ impl Ingest<'_> {
             report.evidence.extend(overlap);
         }
         let counts = reading.outcome.counts.clone();
-        self.commit(source, &head, known, reading, &report)?;
+        let mut evidence = reading.outcome.dates;
+        if let Some(earlier) = earlier {
+            evidence.add(&earlier.evidence);
+        }
+        self.commit(source, &head, known, reading, Dates { format: layout.dates, evidence }, &report)?;
         Ok((counts, report))
     }
 
     /// Reads the source, and once more when its dates turn out to be of the other order.
-    fn read(&self, source: &Source, mut layout: Layout, start: Start) -> Result<(Layout, Reading)> {
+    ///
+    /// New lines of a source that grew are dated as the `earlier` ones were, unless they refute it.
+    fn read(
+        &self,
+        source: &Source,
+        mut layout: Layout,
+        start: Start,
+        earlier: Option<&Dates>,
+    ) -> Result<(Layout, Reading)> {
         let reading = self.read_once(source, &layout, start)?;
         let DateFormat::Order(assumed) = layout.dates else { return Ok((layout, reading)) };
         if self.options.wishes.dates.is_some() {
             return Ok((layout, reading));
         }
-        match reading.outcome.dates.decide() {
-            None => Err(Error::Source {
-                name: source.name.clone(),
-                reason: "every date can be read as month/day and as day/month, and nothing tells which is meant; pass --date-format mdy or --date-format dmy".to_owned(),
-            }),
+        let refused = |reason| Err(Error::Source { name: source.name.clone(), reason });
+        let mut dates = reading.outcome.dates;
+        if let Some(earlier) = earlier {
+            dates.add(&earlier.evidence);
+        }
+        match dates.decide() {
+            None if earlier.is_some() => Ok((layout, reading)),
+            None => refused("every date can be read as month/day and as day/month, and nothing tells which is meant; pass --date-format mdy or --date-format dmy".to_owned()),
             Some(order) if order == assumed => Ok((layout, reading)),
+            Some(order) if earlier.is_some() => refused(format!(
+                "its new lines show that its dates are {order}, but the lines ingested before were read as {assumed}; ingest the whole file into a new lake, or pass --date-format to read the new lines only"
+            )),
             Some(order) => {
                 drop(reading);
                 layout.dates = DateFormat::Order(order);
@@ -161,11 +196,12 @@ impl Ingest<'_> {
         head: &[u8],
         known: u64,
         reading: Reading,
+        dates: Dates,
         report: &SourceReport,
     ) -> Result<()> {
         let Reading { outcome, orders, refused } = reading;
         let lines_read = known + outcome.counts.read();
-        let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices);
+        let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices, dates);
         let row = SourceRow {
             source_id: outcome.id.clone(),
             source: source.name.clone(),

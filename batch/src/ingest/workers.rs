@@ -1,14 +1,18 @@
 //! The threads that parse chunks and encode row groups.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use data::Rules;
 
 use super::chunk::{Parsed, parse};
 use super::encode::{Column, FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
 use crate::csv::dialect::Layout;
+
+/// How often to look whether a thread has panicked while waiting for answers.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What a thread is asked to do; `ticket` orders the answers.
 pub enum Job {
@@ -41,7 +45,7 @@ pub struct Shared {
 
 /// A fixed set of threads that share one queue of jobs.
 pub struct Workers {
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Sender<Job>>,
     answers: Receiver<Answer>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,7 +53,8 @@ pub struct Workers {
 impl Workers {
     #[must_use]
     pub fn start(threads: usize, shared: &Arc<Shared>) -> Self {
-        let (jobs, queue) = sync_channel::<Job>(64);
+        // Without a limit: whoever waited here for room would not take the answers that the threads wait to give.
+        let (jobs, queue) = channel::<Job>();
         let (reply, answers) = sync_channel(256);
         let queue = Arc::new(Mutex::new(queue));
         let threads = (0..threads)
@@ -63,7 +68,7 @@ impl Workers {
 
     pub fn send(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // Fails only when every thread has panicked; the next answer then says so.
+            // Fails only when every thread has panicked; waiting for the next answer then says so.
             let _ = jobs.send(job);
         }
     }
@@ -71,18 +76,25 @@ impl Workers {
     /// Waits for the next answer, in no order.
     ///
     /// # Panics
-    /// When every thread has panicked.
+    /// When a thread has panicked: a broken invariant, which is passed on.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a panic in a thread is a broken invariant and is passed on")]
     pub fn receive(&self) -> Answer {
-        self.answers.recv().expect("a worker thread lives")
+        loop {
+            match self.answers.recv_timeout(LOOK_EVERY) {
+                Ok(answer) => return answer,
+                // Threads live as long as the queue; the answer of one that has ended would never come.
+                Err(RecvTimeoutError::Timeout) if !self.threads.iter().any(JoinHandle::is_finished) => {}
+                Err(_) => panic!("a worker thread has panicked"),
+            }
+        }
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
         self.jobs = None;
-        while self.answers.try_recv().is_ok() {}
+        // A thread whose answer nobody takes ends.
+        self.answers = sync_channel(0).1;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -116,5 +128,51 @@ fn answer(job: Job, shared: &Shared) -> Answer {
             let chunks = encode_refused(&pieces, &shared.source, encoding, &shared.refused);
             Answer::Encoded { ticket, group: RowGroup { partition: None, rows, chunks } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data::lake::Table;
+
+    use super::*;
+    use crate::csv::dialect::{Wishes, detect};
+
+    fn workers() -> Workers {
+        let header = b"InvoiceNo,Quantity,InvoiceDate,UnitPrice,CustomerID\n";
+        let shared = Shared {
+            layout: detect(header, true, &Wishes::default()).expect("a layout"),
+            rules: Rules::default(),
+            source: "orders.csv".to_owned(),
+            orders: FileLayout::of(Table::Orders).expect("a layout"),
+            refused: FileLayout::of(Table::RejectedOrders).expect("a layout"),
+        };
+        Workers::start(2, &Arc::new(shared))
+    }
+
+    fn send(workers: &Workers, jobs: u64) {
+        for ticket in 0..jobs {
+            workers.send(Job::Parse { ticket, text: Arc::default(), from: 0, last: true });
+        }
+    }
+
+    #[test]
+    fn jobs_are_taken_however_many_answers_wait() {
+        let workers = workers();
+        send(&workers, 2_000);
+        let mut tickets: Vec<u64> = (0..2_000)
+            .map(|_| match workers.receive() {
+                Answer::Parsed { ticket, .. } | Answer::Encoded { ticket, .. } => ticket,
+            })
+            .collect();
+        tickets.sort_unstable();
+        assert!(tickets.into_iter().eq(0..2_000));
+    }
+
+    #[test]
+    fn threads_end_with_work_left_over() {
+        let workers = workers();
+        send(&workers, 2_000);
+        drop(workers);
     }
 }

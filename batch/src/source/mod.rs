@@ -23,7 +23,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Place {
     File(PathBuf),
-    /// Standard input and rendered workbooks: removed when dropped.
+    /// Pipes and rendered workbooks: removed when dropped.
     Spooled(File),
 }
 
@@ -57,6 +57,23 @@ impl Source {
     pub fn of_file(path: PathBuf) -> Result<Self> {
         let name = path.display().to_string();
         let fail = |source| Error::Read { name: name.clone(), source };
+        if path.metadata().map_err(fail)?.is_file() {
+            return Self::prepare(path, name);
+        }
+        let pipe = File::open(&path).map_err(fail)?;
+        Self::spool(pipe, name)
+    }
+
+    /// Spools standard input.
+    ///
+    /// # Errors
+    /// As [`Source::of_file`]; and when the temporary folder is full.
+    pub fn of_stdin() -> Result<Self> {
+        Self::spool(io::stdin().lock(), "stdin".to_owned())
+    }
+
+    fn prepare(path: PathBuf, name: String) -> Result<Self> {
+        let fail = |source| Error::Read { name: name.clone(), source };
         let mut magic = [0; 4];
         let mut file = File::open(&path).map_err(fail)?;
         let length = read_up_to(&mut file, &mut magic).map_err(fail)?;
@@ -68,21 +85,17 @@ impl Source {
         Ok(Self { name, place })
     }
 
-    /// Spools standard input, which can be read only once.
-    ///
-    /// # Errors
-    /// When it cannot be read or the temporary folder is full.
-    pub fn of_stdin() -> Result<Self> {
-        let name = "stdin".to_owned();
-        let fail = |source| Error::Read { name: "stdin".to_owned(), source };
+    /// Keeps what can be read only once in a temporary file.
+    fn spool(mut stream: impl Read, name: String) -> Result<Self> {
+        let fail = |source| Error::Read { name: name.clone(), source };
         let mut file = tempfile::NamedTempFile::new().map_err(fail)?;
-        io::copy(&mut io::stdin().lock(), &mut file).map_err(fail)?;
-        let spooled = Self::of_file(file.path().to_owned())?;
-        let place = match spooled.place {
+        io::copy(&mut stream, &mut file).map_err(fail)?;
+        let prepared = Self::prepare(file.path().to_owned(), name)?;
+        let place = match prepared.place {
             Place::File(_) => Place::Spooled(file.into_file()),
             rendered @ Place::Spooled(_) => rendered,
         };
-        Ok(Self { name, place })
+        Ok(Self { name: prepared.name, place })
     }
 
     /// Opens the text from its start.

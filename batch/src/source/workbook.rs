@@ -50,20 +50,18 @@ struct Row {
 /// Cells gathered into rows.
 #[derive(Default)]
 struct SheetRows {
-    row: Option<u32>,
+    row: u32,
     cells: Vec<String>,
-    rows: u32,
-    blanks: u32,
+    /// The row below the last one that was not blank.
+    next: u32,
+    begun: bool,
 }
 
 impl SheetRows {
     /// Takes a cell in; returns the row above when the cell begins a new one.
     fn put(&mut self, row: u32, column: u32, text: String) -> Option<Row> {
-        let done = if self.row.is_some_and(|current| current != row) { self.end() } else { None };
-        if self.row != Some(row) {
-            self.blanks = row - self.row.map_or(row, |above| above + 1);
-            self.row = Some(row);
-        }
+        let done = if self.row == row { None } else { self.end() };
+        self.row = row;
         let column = column as usize;
         if self.cells.len() <= column {
             self.cells.resize(column + 1, String::new());
@@ -79,8 +77,9 @@ impl SheetRows {
         if cells.iter().all(String::is_empty) {
             return None;
         }
-        self.rows += 1;
-        Some(Row { first: self.rows == 1, blanks: self.blanks, cells })
+        let blanks = self.row.saturating_sub(self.next);
+        self.next = self.row + 1;
+        Some(Row { first: !std::mem::replace(&mut self.begun, true), blanks, cells })
     }
 }
 
