@@ -53,12 +53,22 @@ impl Context<'_> {
             let waiting =
                 |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
             let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
-            let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
-            let previous = tables.get(Table::Publications).publications().await?.pop();
-            previous.iter().try_for_each(|previous| tables.check_reach(previous))?;
-            let ledger = Ledger::open(&mut tables).await?;
-            Ok(Writing { lake, tables, ledger, previous, lock })
+            match self.open_tables(&lake).await {
+                Ok((tables, ledger, previous)) => Ok(Writing { lake, tables, ledger, previous, lock }),
+                Err(error) => {
+                    lock.release().await;
+                    Err(error)
+                }
+            }
         })
+    }
+
+    async fn open_tables(&self, lake: &Lake) -> Result<(Tables, Ledger, Option<Publication>)> {
+        let mut tables = lake.tables(&self.config.rules.for_new_lake()).await?;
+        let previous = tables.get(Table::Publications).publications().await?.pop();
+        previous.iter().try_for_each(|previous| tables.check_reach(previous))?;
+        let ledger = Ledger::open(&mut tables).await?;
+        Ok((tables, ledger, previous))
     }
 
     /// Ingests every source.

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{Done, Guarded, Lake, Place, python, script, with_inputs};
+use support::{Done, Guarded, Lake, Place, python, script, signal, with_inputs};
 
 const BUCKET: &str = "shop";
 
@@ -137,18 +137,11 @@ fn a_killed_run_keeps_its_lease_for_a_minute() {
     lake.run(&[&first]);
     let published = lake.view(None);
 
-    // It holds the lake as long as its stdin is open.
-    let mut killed = Guarded(lake.command(&["run", "--input", "-"]).stdin(Stdio::piped()).spawn().expect("it starts"));
+    let mut killed = Guarded(lake.start(&with_inputs("run", &[&second])));
     let holder = format!("is being written by process {}", killed.0.id());
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let refused = loop {
-        let asked = lake.ask(&["ingest", "--wait", "0", "--input", second.to_str().expect("a plain path")]);
-        if !asked.succeeded() {
-            break asked;
-        }
-        panic_after(deadline, "the run never took the lease");
-    };
-    refused.must_fail(75, &[&holder]);
+    server.tell(&format!("await {BUCKET} lake/_writer.lock"));
+    signal(&killed.0, "STOP");
+    lake.ask(&["run", "--wait", "0"]).must_fail(75, &[&holder]);
     killed.0.kill().and_then(|()| killed.0.wait()).expect("it ends");
     lake.view(None).must_equal(&published, "behind a killed run");
     lake.ask(&["run", "--wait", "1"]).must_fail(75, &[&holder, "waited 1 s"]);
@@ -160,11 +153,6 @@ fn a_killed_run_keeps_its_lease_for_a_minute() {
         undisturbed.run(&[orders]);
     }
     lake.figures().must_equal(&undisturbed.figures(), "behind a killed run");
-}
-
-fn panic_after(deadline: Instant, reason: &str) {
-    assert!(Instant::now() < deadline, "{reason}");
-    thread::sleep(Duration::from_millis(20));
 }
 
 #[test]

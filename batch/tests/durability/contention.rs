@@ -1,25 +1,25 @@
 //! Several processes on one lake.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use serde_json::Value;
 
-use crate::support::{Done, Guarded, Lake, Place, with_inputs};
+use crate::support::{Done, Guarded, Lake, Place, signal, with_inputs};
 
-/// A run that holds the lake for as long as its stdin stays open.
-fn hold(lake: &Lake, command: &str) -> Child {
-    let holder =
-        lake.command(&[command, "--input", "-", "--json"]).stdin(Stdio::piped()).spawn().expect("batch starts");
+/// A run over `orders` that has stopped, and holds the lake until it is let go on.
+fn hold(lake: &Lake, command: &str, orders: &Path) -> Child {
+    let holder = lake.start(&[&with_inputs(command, &[orders])[..], &["--json"]].concat());
     let owner = format!("process {}", holder.id());
     let deadline = Instant::now() + Duration::from_secs(30);
     while !fs::read_to_string(lake.path().join("_writer.lock")).is_ok_and(|text| text.contains(&owner)) {
         assert!(Instant::now() < deadline, "{owner} never took the lock");
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(1));
     }
+    signal(&holder, "STOP");
     holder
 }
 
@@ -30,19 +30,17 @@ fn counts(document: &Value) -> [&Value; 4] {
 #[test]
 fn a_second_run_waits_for_the_first() {
     let place = Place::new();
-    let (first, one) = place.orders("first.csv", 1_500, 1);
+    let (first, one) = place.orders("first.csv", 20_000, 1);
     let (second, other) = place.orders("second.csv", 1_500, 2);
     let lake = place.lake("lake");
-    let mut holder = hold(&lake, "run");
+    let holder = hold(&lake, "run", &first);
     let mut waiting = lake.start(&[&with_inputs("run", &[&second])[..], &["--json"]].concat());
     let mut said = String::new();
     let mut stderr = BufReader::new(waiting.stderr.take().expect("piped"));
     stderr.read_line(&mut said).expect("a line");
     assert!(said.contains(&format!("waiting for another run that writes the lake (process {}", holder.id())), "{said}");
 
-    let mut orders = holder.stdin.take().expect("piped");
-    orders.write_all(&fs::read(&first).expect("the orders")).expect("it reads");
-    drop(orders);
+    signal(&holder, "CONT");
     assert!(Done::ended(holder).succeeded());
     stderr.read_to_string(&mut said).expect("text");
     let done = Done::ended(waiting);
@@ -50,17 +48,18 @@ fn a_second_run_waits_for_the_first() {
     let document: Value = serde_json::from_str(&done.stdout).expect("one JSON document");
     assert_eq!(document["publication"], 2);
     assert_eq!(document["lake"]["accepted"], one.accepted.lines + other.accepted.lines);
-    assert_eq!(document["lake"]["read"], 3_000);
+    assert_eq!(document["lake"]["read"], 21_500);
 }
 
 #[test]
 fn a_run_that_may_not_wait_is_told_who_holds_the_lake() {
     let place = Place::new();
     let (orders, _) = place.orders("orders.csv", 1_500, 1);
+    let (more, _) = place.orders("more.csv", 20_000, 2);
     let lake = place.lake("lake");
     lake.run(&[&orders]);
     let published = lake.view(None);
-    let holder = Guarded(hold(&lake, "ingest"));
+    let holder = Guarded(hold(&lake, "ingest", &more));
     let owner = format!("is being written by process {}", holder.0.id());
     for command in [&with_inputs("run", &[&orders])[..], &with_inputs("ingest", &[&orders]), &["vacuum", "--keep", "1"]]
     {

@@ -4,13 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::support::{Guarded, Lake, Place, TABLES, with_inputs};
+use crate::support::{Guarded, Lake, Place, TABLES, signal, with_inputs};
 
 const KILLS: u32 = 15;
 /// Kills that hit one lake before a run is let through.
@@ -37,9 +36,9 @@ fn killed_at_any_moment_the_next_run_makes_it_good() {
             // One moment in each of as many equal parts of a run.
             let part = chain + nth * (KILLS / IN_A_ROW);
             let moment = whole * (part * 1000 + random(1000)) / (KILLS * 1000);
-            let signal = if part % 3 == 2 { "TERM" } else { "KILL" };
-            kill_after(&lake, &second, moment, signal);
-            let when = format!("{signal} after {moment:?} of {whole:?}");
+            let name = if part % 3 == 2 { "TERM" } else { "KILL" };
+            kill_after(&lake, &second, moment, name);
+            let when = format!("{name} after {moment:?} of {whole:?}");
             lake.glance(Some(1)).must_equal(&published, &when);
             assert!(lake.ask(&["show"]).succeeded(), "{when}");
         }
@@ -53,13 +52,10 @@ fn random(below: u32) -> u32 {
     u32::try_from(RandomState::new().hash_one(0) % u64::from(below)).expect("a small number")
 }
 
-fn kill_after(lake: &Lake, input: &Path, moment: Duration, signal: &str) {
+fn kill_after(lake: &Lake, input: &Path, moment: Duration, name: &str) {
     let mut running = Guarded(lake.start(&with_inputs("run", &[input])));
     thread::sleep(moment);
-    let id = running.0.id().to_string();
-    // The process is still ours to wait for, so the id cannot have gone to another.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {id}")]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "a signal to process {id}");
+    signal(&running.0, name);
     running.0.wait().expect("it ends");
 }
 

@@ -2,11 +2,13 @@
 
 Prints its port. Then one command a line, each answered by a line:
   bucket NAME              makes a bucket
+  await BUCKET KEY         answers when the object is there
   age BUCKET KEY SECONDS   makes an object look so much older
 """
 
 import logging
 import sys
+import time
 from datetime import timedelta
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -23,6 +25,9 @@ for line in sys.stdin:
     command, *words = line.split()
     if command == "bucket":
         backend.create_bucket(words[0], "us-east-1")
+    elif command == "await":
+        while words[1] not in backend.buckets[words[0]].keys:
+            time.sleep(0.001)
     elif command == "age":
         bucket, key, seconds = words
         backend.get_object(bucket, key).last_modified -= timedelta(seconds=int(seconds))

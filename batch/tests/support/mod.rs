@@ -231,6 +231,13 @@ impl Done {
     }
 }
 
+/// Sends STOP, CONT, TERM or KILL; until somebody waits for the child, its id is no other's.
+pub fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{name} to process {id}");
+}
+
 /// Ends a process that a test leaves behind by failing.
 pub struct Guarded(pub Child);
 
