@@ -11,20 +11,27 @@ use crate::error::{Error, Result};
 
 /// A file is ended behind the row group that brings it here.
 const FILE_BYTES: u64 = 256 << 20;
+/// Files open at once: some systems grant a process 256, and each may hold a part of an upload in memory.
+const MOST_OPEN: usize = 64;
 
 /// The open and the finished files of one table, at most one open for each partition.
+///
+/// A source of more months than may be open gets several files for some of them.
 pub struct Output {
     lake: Lake,
     table: Table,
     pub layout: FileLayout,
     runtime: Handle,
     open: BTreeMap<Option<String>, Open>,
+    row_groups: u64,
     finished: Vec<WrittenFile>,
 }
 
 struct Open {
     path: String,
     rows: u64,
+    /// Number of the row group appended last.
+    last: u64,
     writer: SerializedFileWriter<FileSink>,
 }
 
@@ -38,6 +45,7 @@ impl Output {
             layout: FileLayout::of(table).map_err(Error::Ingest)?,
             runtime: runtime.clone(),
             open: BTreeMap::new(),
+            row_groups: 0,
             finished: Vec::new(),
         })
     }
@@ -47,7 +55,9 @@ impl Output {
     /// # Errors
     /// When the storage refuses.
     pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<Column>) -> Result<()> {
+        self.row_groups += 1;
         if !self.open.contains_key(&partition) {
+            self.make_room()?;
             let open = self.start(partition.as_deref())?;
             self.open.insert(partition.clone(), open);
         }
@@ -61,7 +71,7 @@ impl Output {
             Ok(())
         };
         append().map_err(Error::Ingest)?;
-        open.rows += rows;
+        (open.rows, open.last) = (open.rows + rows, self.row_groups);
         if open.writer.inner().written() >= FILE_BYTES {
             self.end(&partition)?;
         }
@@ -80,13 +90,22 @@ impl Output {
         Ok(std::mem::take(&mut self.finished))
     }
 
+    /// Ends the file that has waited longest when no more may be open.
+    fn make_room(&mut self) -> Result<()> {
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.last).map(|(partition, _)| partition.clone());
+        match oldest {
+            Some(partition) if self.open.len() >= MOST_OPEN => self.end(&partition),
+            _ => Ok(()),
+        }
+    }
+
     fn start(&self, partition: Option<&str>) -> Result<Open> {
         let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
         let path = partition.map_or_else(|| name.clone(), |partition| format!("{partition}/{name}"));
         let sink = FileSink::create(&self.lake, self.table, &path, &self.runtime)?;
         let writer = SerializedFileWriter::new(sink, self.layout.parquet.clone(), self.layout.properties.clone())
             .map_err(Error::Ingest)?;
-        Ok(Open { path, rows: 0, writer })
+        Ok(Open { path, rows: 0, last: 0, writer })
     }
 
     fn end(&mut self, partition: &Option<String>) -> Result<()> {
