@@ -164,6 +164,8 @@ fn changed(source: &Source, entry: &Entry, how: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use data::{DateEvidence, DateFormat, DayMonth};
+
     use super::*;
     use crate::ingest::fingerprint::Sketch;
 
@@ -184,7 +186,8 @@ mod tests {
         };
         let mut ledger = Ledger { entries: Vec::new() };
         assert!(ledger.next_time() < ahead);
-        ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default()));
+        let dates = Dates { format: DateFormat::Order(DayMonth::MonthFirst), evidence: DateEvidence::default() };
+        ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default(), dates));
         assert_eq!(ledger.next_time().micros(), ahead.micros() + 1);
     }
 }
