@@ -165,6 +165,12 @@ impl Computed {
         segments
     }
 
+    /// A note when customers ordered after the reference date.
+    fn ordered_later(&self) -> Option<String> {
+        let later = self.recency_days.iter().filter(|days| **days < 0).count();
+        (later > 0).then(|| format!("{later} customers ordered after the reference date; their recency is negative"))
+    }
+
     fn grid(&self) -> [[u64; 5]; 5] {
         let mut grid = [[0; 5]; 5];
         for (recency, frequency) in self.scores.recency.iter().zip(&self.scores.frequency) {
@@ -223,7 +229,7 @@ impl Computed {
             rfm_grid: self.grid(),
             rfm_names: [1, 2, 3, 4, 5]
                 .map(|recency| [1, 2, 3, 4, 5].map(|frequency| scoring.segment(recency, frequency).to_owned())),
-            notes: self.fit.notes.iter().map(ToString::to_string).collect(),
+            notes: self.fit.notes.iter().map(ToString::to_string).chain(self.ordered_later()).collect(),
             timings_ms,
         }
     }

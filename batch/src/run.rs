@@ -129,12 +129,6 @@ impl Context<'_> {
             return Err(Error::NoOrders { location: writing.lake.location() });
         };
         let reference = self.config.reference.unwrap_or(newest);
-        if reference.day() + 1 < newest.day() {
-            let reason = format!(
-                "{reference} is before the newest accepted order; recency would be negative; give {newest} or later"
-            );
-            return Err(Error::Option { flag: "--reference-date", reason });
-        }
         let recency_days = customers.recency_days(reference);
         clock.end("features");
         let scores = self.config.scoring.score(&recency_days, &customers.frequency, &raw(&customers.monetary));

@@ -122,7 +122,9 @@ impl Columns {
             }
         }
         if missing.is_empty() {
-            return Ok(Self { positions, fields: header.len() });
+            // Names may end with a delimiter where lines do not.
+            let unnamed = header.iter().rev().take_while(|name| name.is_empty()).count();
+            return Ok(Self { positions, fields: header.len() - unnamed });
         }
         let example = missing.first().copied().unwrap_or_default();
         Err(format!(
@@ -197,6 +199,13 @@ mod tests {
             let found: Vec<_> = Column::ALL.into_iter().filter_map(|column| columns.position(column)).collect();
             assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 7], "{names}");
         }
+    }
+
+    #[test]
+    fn a_header_may_end_with_a_delimiter() {
+        let columns =
+            Columns::find(&header("InvoiceNo,Quantity,InvoiceDate,UnitPrice,CustomerID,,"), &ColumnMap::new());
+        assert_eq!(columns.map(|columns| columns.fields), Ok(5));
     }
 
     #[test]
