@@ -91,7 +91,7 @@ pub struct Common {
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct InputFlags {
-    /// mdy, dmy, iso or a pattern such as "%d.%m.%Y %H:%M" [default: decided from the whole file]
+    /// mdy, dmy or a pattern such as "%d.%m.%Y %H:%M" [default: decided from the whole file; ISO 8601 needs none]
     #[arg(long, env = "CLIENTELE_DATE_FORMAT", value_name = "FORMAT")]
     pub date_format: Option<String>,
     /// auto, utf-8, windows-1252 or iso-8859-1 [default: auto]

@@ -18,6 +18,12 @@ use crate::ingest;
 use crate::model::{Clusters, FitOptions, FitParameters};
 use crate::rfm::{RawScoring, Scoring};
 
+/// More threads than this bring nothing.
+const MOST_THREADS: NonZeroUsize = match NonZeroUsize::new(256) {
+    Some(most) => most,
+    None => NonZeroUsize::MIN,
+};
+
 /// The configuration file as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,7 +109,7 @@ impl RawConfig {
     /// # Errors
     /// Names the flag that cannot be.
     pub fn check(self, common: &Common, input: &InputFlags, model: &ModelFlags) -> Result<Config> {
-        let threads = common.threads.map_or_else(default_threads, Ok)?;
+        let threads = common.threads.map_or_else(default_threads, Ok)?.min(MOST_THREADS);
         let wishes = Wishes {
             encoding: parsed(
                 "--encoding",

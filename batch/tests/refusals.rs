@@ -141,7 +141,7 @@ fn settings_that_cannot_be() {
         (&["--reference-date", "10/12/2011"], "\"10/12/2011\" is no date; write it as 2011-12-10"),
         (&["--reference-date", "2011-02-30"], "\"2011-02-30\" is no date"),
         (&["--encoding", "utf-7"], "unknown encoding \"utf-7\": use auto, utf-8, windows-1252 or iso-8859-1"),
-        (&["--date-format", "ydm"], "unknown date format \"ydm\": use mdy, dmy, iso or a strftime pattern"),
+        (&["--date-format", "ydm"], "unknown date format \"ydm\": use mdy, dmy or a strftime pattern"),
         (&["--date-format", "%Q"], "unknown date format \"%Q\""),
         (&["--cancellations", "keep"], "[possible values: drop, net]"),
         (&["--map", "customer_id"], "\"customer_id\" is no COLUMN=NAME, such as customer_id=Client"),
@@ -178,12 +178,13 @@ fn a_mapped_column_must_be_there() {
 }
 
 #[test]
-fn a_reference_date_before_the_newest_order() {
+fn a_reference_date_before_the_newest_order_is_noted() {
     let shop = Shop::new();
     shop.write("orders.csv", format!("{HEADER}\n{GOOD}"));
-    let message = shop.refused(&["run", "--input", "orders.csv", "--reference-date", "2010-12-31"]);
-    assert!(message.contains("is before the newest accepted order"), "{message}");
-    assert!(shop.refused(&["show"]).contains("has no publication yet"));
+    let document = shop.json(&["run", "--input", "orders.csv", "--reference-date", "2010-12-31"]);
+    assert_eq!(document["segments"][0]["recency_days"], -1.0);
+    let notes = document["notes"].as_array().expect("notes");
+    assert!(notes.iter().any(|note| note.as_str().is_some_and(|note| note.contains("after the reference date"))));
     let document = shop.json(&["run", "--reference-date", "2011-01-11"]);
     assert_eq!(document["segments"][0]["recency_days"], 10.0);
 }

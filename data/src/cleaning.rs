@@ -213,7 +213,13 @@ pub fn customer_id(text: &[u8]) -> Option<&[u8]> {
         Some((b'0', _)) => id.strip_suffix(b".0").filter(|number| number.iter().all(u8::is_ascii_digit)).unwrap_or(id),
         _ => id,
     };
-    (!id.is_empty()).then_some(id)
+    (!id.is_empty() && !is_placeholder(id)).then_some(id)
+}
+
+/// What other programs write for "no value".
+fn is_placeholder(id: &[u8]) -> bool {
+    matches!(id.first(), Some(b'n' | b'N'))
+        && [&b"nan"[..], b"null", b"none", b"n/a"].iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -285,6 +291,8 @@ mod tests {
             ("  ", None),
             ("0", Some("0")),
             (".0", Some("")),
+            ("NaN", None),
+            ("Nancy", Some("Nancy")),
         ];
         for (text, id) in cases {
             let expected = id.map(str::as_bytes).filter(|id| !id.is_empty());

@@ -35,17 +35,17 @@ pub enum DateFormat {
 }
 
 impl DateFormat {
-    /// `mdy`, `dmy`, `iso` or a strftime pattern.
+    /// `mdy`, `dmy` or a strftime pattern; ISO 8601 is read under each of the two names.
     ///
     /// # Errors
     /// When `text` is neither a known name nor contains a `%` field.
     pub fn from_flag(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
-            "mdy" | "m/d/y" | "month/day/year" | "iso" | "ymd" => Ok(Self::Order(DayMonth::MonthFirst)),
+            "mdy" | "m/d/y" | "month/day/year" => Ok(Self::Order(DayMonth::MonthFirst)),
             "dmy" | "d/m/y" | "day/month/year" => Ok(Self::Order(DayMonth::DayFirst)),
             _ if is_pattern(text) => Ok(Self::Pattern(text.to_owned())),
             _ => Err(format!(
-                "unknown date format {text:?}: use mdy, dmy, iso or a strftime pattern such as \"%d.%m.%Y %H:%M\""
+                "unknown date format {text:?}: use mdy, dmy or a strftime pattern such as \"%d.%m.%Y %H:%M\""
             )),
         }
     }
@@ -94,10 +94,10 @@ fn parse_pattern(text: &[u8], pattern: &str) -> Option<EventTime> {
     in_range(EventTime::from_date(date).micros())
 }
 
-/// Years 1 to 9999: what every reader of the lake can show.
+/// From year 1 to 9999-12-30: what every reader of the lake can show, the day after included.
 fn in_range(micros: i64) -> Option<EventTime> {
     const FIRST: i64 = -62_135_596_800_000_000;
-    const END: i64 = 253_402_300_800_000_000;
+    const END: i64 = 253_402_214_400_000_000;
     (FIRST..END).contains(&micros).then_some(EventTime::from_micros(micros))
 }
 

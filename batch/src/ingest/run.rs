@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
+use data::numbers::DecimalMark;
 use data::{DateEvidence, DateFormat, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -260,6 +261,8 @@ fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, stand
         evidence.push(format!("continues {from}, which was ingested before: its first {bytes} bytes are passed over"));
     }
     evidence.push(format!("fields are separated by {}", delimiter_name(layout.delimiter)));
+    let mark = if layout.mark == DecimalMark::Comma { "comma" } else { "point" };
+    evidence.push(format!("decimals are behind a {mark}"));
     evidence.push(encoding_evidence(layout, outcome));
     evidence.push(date_evidence(layout, &outcome.dates));
     SourceReport {
