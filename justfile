@@ -30,7 +30,7 @@ demo $FILE="":
     esac
     [ -z "$FILE" ] || [ -e "$FILE" ] || { echo "demo: there is no file $FILE" >&2; exit 1; }
 
-    say "Building batch and data (about 12 minutes the first time on two cores, seconds afterwards)"
+    say "Building batch and data (about 10 minutes the first time on two cores, seconds afterwards)"
     cargo build --release --locked --package batch --package data
     rm -rf "$demo"
     mkdir -p "$demo"
@@ -49,7 +49,7 @@ demo $FILE="":
 # Build the release binaries
 [group("develop")]
 build *ARGS:
-    @echo "building for release: about 12 minutes the first time on two cores, seconds afterwards" >&2
+    @echo "building for release: about 10 minutes the first time on two cores, seconds afterwards" >&2
     @cargo build --release --locked --workspace "$@"
 
 # Run every test, those that read our tables from Python too; ARGS go to cargo test
@@ -84,7 +84,7 @@ check: lint _spelling _unused _dependencies test doc
 [group("measure")]
 bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt")
     @test -e "bench/$1.py" || { echo "bench: there is no bench/$1.py" >&2; exit 1; }
-    @echo "building for release first: about 12 minutes the first time on two cores" >&2
+    @echo "building for release first: about 10 minutes the first time on two cores" >&2
     cargo build --release --locked --workspace
     @echo "measuring: about 15 minutes, with --quick one" >&2
     @layer=$1; shift; {{ quote(bench_python / "bin/python") }} "bench/$layer.py" "$@"

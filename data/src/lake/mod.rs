@@ -25,7 +25,7 @@ use url::Url;
 pub use error::{Error, Result};
 pub use files::{FileHandle, FileSink, WrittenFile, writer_properties};
 pub use lock::WriterLock;
-pub use publication::{Publication, PublicationRow, PublishedQuality, Versions, money_at, money_column, times_column};
+pub use publication::{Publication, PublishedQuality, Versions, money_at, money_column, times_column};
 pub use schema::{MONTH_COLUMN, money_type, time_type};
 pub use source::SourceRow;
 pub use table::{DataFile, Snapshot};

@@ -71,9 +71,6 @@ pub struct Publication {
     pub report: String,
 }
 
-/// Alias that reads well where rows are listed.
-pub type PublicationRow = Publication;
-
 impl Publication {
     /// # Errors
     /// When the columns do not fit the schema.
