@@ -1,10 +1,12 @@
 //! What `batch`, `speed` and `serving` share: order lines and the rules that accept them, money, times,
 //! and the lake's Delta tables.
 
+pub mod base;
 pub mod cleaning;
 pub mod dates;
 pub mod generate;
 pub mod lake;
+pub mod merge;
 pub mod model;
 pub mod money;
 pub mod numbers;

@@ -1,0 +1,1 @@
+//! Reading a publication from the lake.
