@@ -58,6 +58,25 @@ impl EventTime {
         Month { year: date.year(), month: date.month() }
     }
 
+    /// Appends what [`fmt::Display`] shows, several times faster.
+    pub fn write_iso(self, out: &mut Vec<u8>) {
+        let date = self.to_utc();
+        let micros = self.0.rem_euclid(1_000_000);
+        let second = self.0.div_euclid(1_000_000).rem_euclid(86_400);
+        let Ok(year @ 0..=9_999) = u32::try_from(date.year()) else {
+            return out.extend_from_slice(self.to_string().as_bytes());
+        };
+        let two = |number: u32| [digit(number / 10), digit(number % 10)];
+        let second = u32::try_from(second).unwrap_or_default();
+        let [[y, e], [a, r], [m, o], [d, i]] = [two(year / 100), two(year % 100), two(date.month()), two(date.day())];
+        let [[h, g], [n, u], [s, t]] = [two(second / 3_600), two(second / 60 % 60), two(second % 60)];
+        out.extend_from_slice(&[y, e, a, r, b'-', m, o, b'-', d, i, b'T', h, g, b':', n, u, b':', s, t]);
+        if micros > 0 {
+            out.extend_from_slice(format!(".{micros:06}").as_bytes());
+        }
+        out.push(b'Z');
+    }
+
     /// Calendar days (UTC) from `self` to `reference`: 1 when ordered on the eve.
     #[must_use]
     pub const fn days_before(self, reference: Self) -> i64 {
@@ -79,6 +98,11 @@ impl Serialize for EventTime {
     }
 }
 
+/// The digit of a number below ten.
+fn digit(number: u32) -> u8 {
+    b'0' + u8::try_from(number % 10).unwrap_or_default()
+}
+
 /// A calendar month in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {
@@ -95,6 +119,16 @@ impl fmt::Display for Month {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_what_it_displays() {
+        for micros in [0, 1_291_191_960_000_000, -1, 1, 951_782_399_999_999, -62_135_596_800_000_000, i64::MAX / 2] {
+            let mut written = Vec::new();
+            let time = EventTime::from_micros(micros);
+            time.write_iso(&mut written);
+            assert_eq!(String::from_utf8_lossy(&written), time.to_string());
+        }
+    }
 
     #[test]
     fn counts_recency_in_calendar_days() {

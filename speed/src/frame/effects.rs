@@ -1,0 +1,129 @@
+//! What operators want done: records to be produced within the epoch's transaction.
+
+use std::ops::Range;
+
+use super::{Record, Refusal, TopicId};
+
+/// Where a record goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the partition that the key's hash names.
+    ByKey(TopicId),
+    /// To this partition.
+    Partition(TopicId, u32),
+}
+
+impl Target {
+    #[must_use]
+    pub const fn topic(self) -> TopicId {
+        match self {
+            Self::ByKey(topic) | Self::Partition(topic, _) => topic,
+        }
+    }
+}
+
+/// One record to be produced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emitted<'e> {
+    pub target: Target,
+    pub key: Option<&'e [u8]>,
+    /// `None` is a tombstone.
+    pub value: Option<&'e [u8]>,
+    pub headers: &'e [(&'static str, Box<[u8]>)],
+}
+
+/// Records to be produced, behind one another in one buffer.
+#[derive(Debug, Default)]
+pub struct Effects {
+    bytes: Vec<u8>,
+    records: Vec<Spans>,
+    headers: Vec<(&'static str, Box<[u8]>)>,
+    /// Whether an operator has more to do than its budget allowed.
+    pub more_work: bool,
+}
+
+#[derive(Debug)]
+struct Spans {
+    target: Target,
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
+    headers: Range<usize>,
+}
+
+impl Effects {
+    /// Adds a record whose value `write` writes.
+    pub fn emit(&mut self, target: Target, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let key = self.copy(key);
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.push(target, Some(key), Some(start..self.bytes.len()));
+    }
+
+    /// Adds a tombstone.
+    pub fn delete(&mut self, target: Target, key: &[u8]) {
+        let key = self.copy(key);
+        self.push(target, Some(key), None);
+    }
+
+    /// Hands a record on as it is, with one header more.
+    pub fn forward(&mut self, target: Target, key: &[u8], value: &[u8], header: (&'static str, &[u8])) {
+        let (key, value) = (self.copy(key), self.copy(value));
+        self.headers.push((header.0, header.1.into()));
+        self.push(target, Some(key), Some(value));
+    }
+
+    /// Adds a dead letter: the record as it came, and why it was refused (EO-6).
+    pub fn dead_letter(&mut self, topic: TopicId, source: &str, record: &Record<'_>, refusal: &Refusal) {
+        let key = record.key.map(|key| self.copy(key));
+        let value = record.value.map(|value| self.copy(value));
+        self.headers.extend([
+            ("topic", source.as_bytes().into()),
+            ("partition", record.at.partition.to_string().into_bytes().into()),
+            ("offset", record.offset.to_string().into_bytes().into()),
+            ("reason", refusal.reason.as_bytes().into()),
+        ]);
+        if !refusal.detail.is_empty() {
+            self.headers.push(("detail", refusal.detail.as_bytes().into()));
+        }
+        // A tombstone cannot be told from an empty value on a compacted topic; dead letters are not compacted.
+        self.push(Target::ByKey(topic), key, value);
+    }
+
+    /// Every record, in the order they were added.
+    pub fn records(&self) -> impl Iterator<Item = Emitted<'_>> {
+        self.records.iter().map(|spans| Emitted {
+            target: spans.target,
+            key: spans.key.clone().and_then(|span| self.bytes.get(span)),
+            value: spans.value.clone().and_then(|span| self.bytes.get(span)),
+            headers: self.headers.get(spans.headers.clone()).unwrap_or_default(),
+        })
+    }
+
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Forgets the records; keeps the memory and [`Effects::more_work`].
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.headers.clear();
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    fn push(&mut self, target: Target, key: Option<Range<usize>>, value: Option<Range<usize>>) {
+        let from = self.records.last().map_or(0, |last| last.headers.end);
+        self.records.push(Spans { target, key, value, headers: from..self.headers.len() });
+    }
+}

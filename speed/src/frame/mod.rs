@@ -1,0 +1,15 @@
+//! What operators are written against: records in, effects out, keyed state, time. No clock, no I/O, no Kafka.
+
+mod effects;
+mod operator;
+mod record;
+mod stage;
+mod state;
+mod time;
+
+pub use effects::{Effects, Emitted, Target};
+pub use operator::{Decoded, EpochEnd, Operator, Refusal, Signal};
+pub use record::{Origin, Record, TopicId, TopicPartition};
+pub use stage::{Dispatch, Input, Stage, Task};
+pub use state::KeyedState;
+pub use time::{Timers, Watermarks};

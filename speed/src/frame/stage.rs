@@ -1,0 +1,138 @@
+//! An operator in a shard: keys to shards, refused records to dead letters, event time to watermarks.
+
+use std::time::Duration;
+
+use data::kafka::partition_of;
+
+use super::{Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target, TopicId, Watermarks};
+
+/// A topic that an operator reads.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub topic: TopicId,
+    pub name: String,
+    /// Where records go whose key lives in another shard, and where they are read again.
+    pub by_key: TopicId,
+    /// `None` when another operator that reads this topic writes its dead letters.
+    pub dead_letters: Option<TopicId>,
+}
+
+/// Where a stage stands.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The operator's place in the topology.
+    pub operator: usize,
+    pub shard: u32,
+    pub shards: u32,
+    pub inputs: Vec<Input>,
+    /// How late an event may be, and when a partition counts as idle.
+    pub lateness: Duration,
+    pub idleness: Duration,
+}
+
+/// What a shard does with its stages, whatever their events.
+pub trait Task {
+    /// A record of one of the stage's topics; `cell` is the start of the cell that its offset lies in.
+    fn record(&mut self, record: &Record<'_>, cell: i64, out: &mut Effects);
+    fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects);
+    /// The clock stands at `now`.
+    fn tick(&mut self, now: Duration, out: &mut Effects);
+    /// # Errors
+    /// What cannot be read in it.
+    fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String>;
+    fn end_epoch(&mut self, end: EpochEnd<'_>, out: &mut Effects);
+}
+
+#[derive(Debug)]
+pub struct Stage<O> {
+    operator: O,
+    dispatch: Dispatch,
+    watermarks: Watermarks,
+}
+
+impl<O: Operator> Stage<O> {
+    pub const fn new(operator: O, dispatch: Dispatch) -> Self {
+        let watermarks = Watermarks::new(dispatch.lateness, dispatch.idleness);
+        Self { operator, dispatch, watermarks }
+    }
+
+    fn input(&self, topic: TopicId) -> Option<&Input> {
+        self.dispatch.inputs.iter().find(|input| input.topic == topic || input.by_key == topic)
+    }
+}
+
+/// What a record is to a stage.
+enum Arrival {
+    /// It entered here.
+    Direct(Origin),
+    /// Another shard handed it on.
+    Forwarded(Origin),
+    ForOther,
+    Foreign,
+}
+
+impl<O: Operator> Stage<O> {
+    fn arrival(&self, input: &Input, record: &Record<'_>, cell: i64) -> Arrival {
+        if record.at.topic == input.topic {
+            return Arrival::Direct(Origin { at: record.at, offset: record.offset, cell });
+        }
+        match record.origin.and_then(Origin::from_header) {
+            Some((operator, origin)) if operator == self.dispatch.operator => Arrival::Forwarded(origin),
+            Some(_) => Arrival::ForOther,
+            None => Arrival::Foreign,
+        }
+    }
+}
+
+impl<O: Operator> Task for Stage<O> {
+    fn record(&mut self, record: &Record<'_>, cell: i64, out: &mut Effects) {
+        let Some(input) = self.input(record.at.topic) else { return };
+        let refuse = |refusal: &Refusal, out: &mut Effects| {
+            if let Some(topic) = input.dead_letters {
+                out.dead_letter(topic, &input.name, record, refusal);
+            }
+        };
+        let (origin, forwarded) = match self.arrival(input, record, cell) {
+            Arrival::Direct(origin) => (origin, false),
+            Arrival::Forwarded(origin) => (origin, true),
+            Arrival::ForOther => return,
+            Arrival::Foreign => {
+                let detail = format!("not written by this program: header {} is missing", Origin::HEADER);
+                return refuse(&Refusal { reason: "foreign", detail }, out);
+            }
+        };
+        match self.operator.decode(record) {
+            Err(refusal) => refuse(&refusal, out),
+            Ok(event) => {
+                let home = partition_of(event.key.as_bytes(), self.dispatch.shards);
+                if home == self.dispatch.shard || forwarded {
+                    self.watermarks.observe(origin.at, event.at);
+                    self.operator.apply(&event, &origin, out);
+                } else {
+                    let header = origin.to_header(self.dispatch.operator);
+                    let target = Target::Partition(input.by_key, home);
+                    let value = record.value.unwrap_or_default();
+                    out.forward(target, event.key.as_bytes(), value, (Origin::HEADER, header.as_bytes()));
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
+        self.operator.signal(signal, out);
+    }
+
+    fn tick(&mut self, now: Duration, out: &mut Effects) {
+        if let Some(watermark) = self.watermarks.advance(now) {
+            self.operator.signal(&Signal::Watermark(watermark), out);
+        }
+    }
+
+    fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+        self.operator.restore(key, value)
+    }
+
+    fn end_epoch(&mut self, end: EpochEnd<'_>, out: &mut Effects) {
+        self.operator.end_epoch(end, out);
+    }
+}

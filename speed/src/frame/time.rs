@@ -1,0 +1,153 @@
+//! Event time: watermarks of several partitions, and timers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use compact_str::CompactString;
+use data::EventTime;
+
+use super::TopicPartition;
+
+/// How far event time has come, over all partitions of an operator.
+///
+/// A partition's watermark is its newest event less the lateness; theirs together is the least. A partition without
+/// events for `idleness` no longer holds the others back, and while all are idle event time goes on at the pace of
+/// the clock, so that a timeout is never later than the quiet that it waits for (EO-7).
+#[derive(Debug)]
+pub struct Watermarks {
+    lateness: Duration,
+    idleness: Duration,
+    partitions: BTreeMap<TopicPartition, Progress>,
+    reached: EventTime,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    newest: EventTime,
+    /// When the clock said so last that an event had come.
+    seen: Duration,
+    fresh: bool,
+}
+
+impl Watermarks {
+    #[must_use]
+    pub const fn new(lateness: Duration, idleness: Duration) -> Self {
+        Self { lateness, idleness, partitions: BTreeMap::new(), reached: EventTime::from_micros(i64::MIN) }
+    }
+
+    pub fn observe(&mut self, partition: TopicPartition, at: EventTime) {
+        let progress =
+            self.partitions.entry(partition).or_insert(Progress { newest: at, seen: Duration::ZERO, fresh: true });
+        progress.newest = progress.newest.max(at);
+        progress.fresh = true;
+    }
+
+    /// The watermark at the clock's `now`, when it has moved. It never goes back.
+    pub fn advance(&mut self, now: Duration) -> Option<EventTime> {
+        let mut active: Option<EventTime> = None;
+        let mut idle: Option<EventTime> = None;
+        for progress in self.partitions.values_mut() {
+            if std::mem::take(&mut progress.fresh) {
+                progress.seen = now;
+            }
+            let quiet = now.saturating_sub(progress.seen);
+            if quiet < self.idleness {
+                active = Some(active.map_or(progress.newest, |least| least.min(progress.newest)));
+            } else {
+                let moved = later(progress.newest, quiet);
+                idle = Some(idle.map_or(moved, |most| most.max(moved)));
+            }
+        }
+        let watermark = later(active.or(idle)?, Duration::ZERO).micros().saturating_sub(micros(self.lateness));
+        let watermark = EventTime::from_micros(watermark);
+        (watermark > self.reached).then(|| {
+            self.reached = watermark;
+            watermark
+        })
+    }
+
+    /// What [`Watermarks::advance`] said last.
+    #[must_use]
+    pub const fn reached(&self) -> EventTime {
+        self.reached
+    }
+}
+
+fn later(time: EventTime, by: Duration) -> EventTime {
+    EventTime::from_micros(time.micros().saturating_add(micros(by)))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Moments at which keys want to be woken, earliest first. Follows from the state, so it is not stored.
+#[derive(Debug, Default)]
+pub struct Timers(BTreeSet<(EventTime, CompactString)>);
+
+impl Timers {
+    pub fn set(&mut self, at: EventTime, key: &str) {
+        self.0.insert((at, CompactString::new(key)));
+    }
+
+    pub fn cancel(&mut self, at: EventTime, key: &str) {
+        self.0.remove(&(at, CompactString::new(key)));
+    }
+
+    /// Takes the earliest timer that is due at `watermark`.
+    pub fn take_due(&mut self, watermark: EventTime) -> Option<(EventTime, CompactString)> {
+        self.0.first().is_some_and(|(at, _)| *at <= watermark).then(|| self.0.pop_first()).flatten()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TopicId;
+    use super::*;
+
+    const fn partition(partition: u32) -> TopicPartition {
+        TopicPartition { topic: TopicId(0), partition }
+    }
+
+    const fn second(second: i64) -> EventTime {
+        EventTime::from_micros(second * 1_000_000)
+    }
+
+    #[test]
+    fn eo_7_an_idle_partition_neither_stalls_nor_delays() {
+        let clock = Duration::from_secs;
+        let mut watermarks = Watermarks::new(clock(5), clock(30));
+        assert_eq!(watermarks.advance(clock(0)), None, "nothing is known before the first event");
+        watermarks.observe(partition(0), second(100));
+        watermarks.observe(partition(1), second(40));
+        assert_eq!(watermarks.advance(clock(1)), Some(second(35)), "the slowest partition decides");
+        watermarks.observe(partition(0), second(120));
+        assert_eq!(watermarks.advance(clock(10)), None);
+        watermarks.observe(partition(0), second(130));
+        assert_eq!(watermarks.advance(clock(31)), Some(second(125)), "partition 1 has been idle for 30 s");
+        assert_eq!(watermarks.advance(clock(60)), None);
+        assert_eq!(watermarks.advance(clock(61)), Some(second(155)), "all idle: time goes on with the clock");
+        assert_eq!(watermarks.advance(clock(71)), Some(second(165)));
+        watermarks.observe(partition(1), second(50));
+        assert_eq!(watermarks.advance(clock(72)), None, "a straggler does not turn time back");
+        assert_eq!(watermarks.reached(), second(165));
+    }
+
+    #[test]
+    fn timers_fire_in_order_and_once() {
+        let mut timers = Timers::default();
+        timers.set(second(3), "b");
+        timers.set(second(1), "a");
+        timers.set(second(2), "c");
+        timers.cancel(second(2), "c");
+        assert_eq!(timers.take_due(second(0)), None);
+        assert_eq!(timers.take_due(second(9)), Some((second(1), "a".into())));
+        assert_eq!(timers.take_due(second(3)), Some((second(3), "b".into())));
+        assert!(timers.is_empty());
+    }
+}

@@ -1,0 +1,3 @@
+//! The operators; `topology.rs` lists them.
+
+pub mod segments;

@@ -1,0 +1,85 @@
+//! Bringing every customer of a shard from one view to the next, a few at a time.
+//!
+//! A new publication, or a day gone by, can move customers who ordered nothing. The next view holds for orders at once;
+//! a sweep visits the customers who did not order since and says who moved. First those of the base alone, in the order of
+//! ids, so that a cursor tells how far it came; then those with state, whose records tell it themselves.
+
+use compact_str::CompactString;
+use data::EventTime;
+use serde::{Deserialize, Serialize};
+
+use super::output::Cause;
+use super::view::View;
+
+/// A sweep under way.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub cause: Cause,
+    /// The view that customers not yet visited were announced under; `None` when it cannot be had any more.
+    pub from: Option<View>,
+    pub stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// Customers of the base alone; those up to the cursor are done.
+    Base { cursor: String },
+    /// Customers with state, yet to be visited; `None` before they are listed.
+    State { left: Option<Vec<CompactString>> },
+}
+
+/// What must outlive a crash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepMemo {
+    pub cause: Cause,
+    /// Publication and reference time (microseconds) swept from.
+    pub from: (i64, i64),
+    /// How far the first stage has come; `None` in the second.
+    pub cursor: Option<String>,
+}
+
+impl Sweep {
+    pub const fn new(cause: Cause, from: Option<View>) -> Self {
+        Self { cause, from, stage: Stage::Base { cursor: String::new() } }
+    }
+
+    /// The sweep as its memo tells it: what has to be visited again is listed again.
+    pub fn resumable(&self) -> Self {
+        let stage = match &self.stage {
+            Stage::Base { cursor } => Stage::Base { cursor: cursor.clone() },
+            Stage::State { .. } => Stage::State { left: None },
+        };
+        Self { cause: self.cause, from: self.from.clone(), stage }
+    }
+
+    /// Whether the base-only customer `id` is still announced under the view swept from.
+    pub fn awaits(&self, id: &str) -> bool {
+        matches!(&self.stage, Stage::Base { cursor } if id > cursor.as_str())
+    }
+
+    pub fn memo(&self) -> SweepMemo {
+        let from = self.from.as_ref().map_or((0, 0), |view| (view.base.publication, view.reference.micros()));
+        let cursor = match &self.stage {
+            Stage::Base { cursor } => Some(cursor.clone()),
+            Stage::State { .. } => None,
+        };
+        SweepMemo { cause: self.cause, from, cursor }
+    }
+}
+
+/// What the operator remembers of its shard beside its customers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memo {
+    pub publication: Option<i64>,
+    /// The newest order of the shard, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub newest: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sweep: Option<SweepMemo>,
+}
+
+impl Memo {
+    pub fn newest(&self) -> Option<EventTime> {
+        self.newest.map(EventTime::from_micros)
+    }
+}

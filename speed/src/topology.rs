@@ -1,0 +1,173 @@
+//! Which operators run, on which topics.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data::topics::dead_letter;
+
+use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId};
+use crate::operators::segments::{Reading, Segments, Settings, Shelf};
+
+/// What a topology is made for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub topics: TopicNames,
+    pub shards: u32,
+    /// Kafka's id of the topic `orders`.
+    pub orders_id: Arc<str>,
+    pub reading: Reading,
+    /// How late an event may be, and when a partition counts as idle.
+    pub lateness: Duration,
+    pub idleness: Duration,
+}
+
+/// The names of the topics.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicNames {
+    pub orders: String,
+    pub orders_by_customer: String,
+    pub orders_enriched: String,
+    pub customer_state: String,
+    pub segment_changes: String,
+}
+
+impl Default for TopicNames {
+    fn default() -> Self {
+        use data::topics;
+        Self {
+            orders: topics::ORDERS.to_owned(),
+            orders_by_customer: topics::ORDERS_BY_CUSTOMER.to_owned(),
+            orders_enriched: topics::ORDERS_ENRICHED.to_owned(),
+            customer_state: topics::CUSTOMER_STATE.to_owned(),
+            segment_changes: topics::SEGMENT_CHANGES.to_owned(),
+        }
+    }
+}
+
+/// The operators that run: one line each.
+#[must_use]
+pub fn topology(plan: &Plan) -> Topology {
+    let mut topology = Topology { topics: Vec::new(), shards: plan.shards, home: TopicId(0), operators: Vec::new() };
+    topology.home = topology.topic(&plan.topics.orders_by_customer);
+    segments(plan, &mut topology);
+    topology
+}
+
+fn segments(plan: &Plan, topology: &mut Topology) {
+    let names = &plan.topics;
+    let input = Input {
+        topic: topology.topic(&names.orders),
+        name: names.orders.clone(),
+        by_key: topology.topic(&names.orders_by_customer),
+        dead_letters: Some(topology.topic(&dead_letter(&names.orders))),
+    };
+    let settings = Arc::new(Settings {
+        reading: plan.reading.clone(),
+        orders: names.orders.clone(),
+        topic_id: Arc::clone(&plan.orders_id),
+        enriched: topology.topic(&names.orders_enriched),
+        state: topology.topic(&names.customer_state),
+        changes: topology.topic(&names.segment_changes),
+    });
+    let changelog = settings.state;
+    topology.add(plan, "segments", vec![input], changelog, move |opening| {
+        Segments::open(Arc::clone(&settings), (opening.shard, opening.shards), opening.shelf, opening.memo)
+    });
+}
+
+/// The operators and the topics they read and write.
+pub struct Topology {
+    /// Names, by [`TopicId`].
+    pub topics: Vec<String>,
+    /// How many shards the keys are spread over: the partitions of every topic by key and of every changelog.
+    pub shards: u32,
+    /// The topic whose partitions stand for the shards: who is assigned one runs the shard. A topic by key.
+    pub home: TopicId,
+    pub operators: Vec<Arc<OperatorSpec>>,
+}
+
+/// How an operator is made for a shard.
+pub struct OperatorSpec {
+    pub name: &'static str,
+    pub inputs: Vec<Input>,
+    pub changelog: TopicId,
+    pub open: Box<Open>,
+}
+
+/// Makes the operator from what its last commit left.
+pub type Open = dyn Fn(&Opening<'_>) -> Result<Box<dyn Task>, String> + Send + Sync;
+
+/// The shard that an operator is made for.
+pub struct Opening<'o> {
+    pub shard: u32,
+    pub shards: u32,
+    /// The operator's place in the topology.
+    pub operator: usize,
+    pub shelf: &'o dyn Shelf,
+    pub memo: Option<&'o str>,
+}
+
+impl Topology {
+    /// The id of the topic called `name`, given when it has none yet.
+    pub fn topic(&mut self, name: &str) -> TopicId {
+        let place = self.topics.iter().position(|topic| topic == name).unwrap_or_else(|| {
+            self.topics.push(name.to_owned());
+            self.topics.len() - 1
+        });
+        TopicId(u16::try_from(place).unwrap_or(u16::MAX))
+    }
+
+    /// Adds an operator: what it reads, where its state goes, and how it is made.
+    pub fn add<O: Operator + 'static>(
+        &mut self,
+        plan: &Plan,
+        name: &'static str,
+        inputs: Vec<Input>,
+        changelog: TopicId,
+        open: impl Fn(&Opening<'_>) -> Result<O, String> + Send + Sync + 'static,
+    ) {
+        let (lateness, idleness) = (plan.lateness, plan.idleness);
+        let read = inputs.clone();
+        let open = move |opening: &Opening<'_>| -> Result<Box<dyn Task>, String> {
+            let Opening { operator, shard, shards, .. } = *opening;
+            let dispatch = Dispatch { operator, shard, shards, inputs: read.clone(), lateness, idleness };
+            Ok(Box::new(Stage::new(open(opening)?, dispatch)))
+        };
+        self.operators.push(Arc::new(OperatorSpec { name, inputs, changelog, open: Box::new(open) }));
+    }
+
+    /// The name of a topic; empty for an id that is not this topology's.
+    #[must_use]
+    pub fn name(&self, topic: TopicId) -> &str {
+        self.topics.get(usize::from(topic.0)).map_or("", String::as_str)
+    }
+
+    /// Every input topic once.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<TopicId> {
+        let mut inputs: Vec<_> =
+            self.operators.iter().flat_map(|spec| spec.inputs.iter().map(|input| input.topic)).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        inputs
+    }
+
+    /// Every topic by key once.
+    #[must_use]
+    pub fn by_key(&self) -> Vec<TopicId> {
+        let mut topics: Vec<_> =
+            self.operators.iter().flat_map(|spec| spec.inputs.iter().map(|input| input.by_key)).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+}
+
+impl fmt::Debug for Topology {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.operators.iter().map(|spec| spec.name).collect();
+        out.debug_struct("Topology").field("operators", &names).field("shards", &self.shards).finish_non_exhaustive()
+    }
+}

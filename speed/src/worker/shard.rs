@@ -1,0 +1,287 @@
+//! The operators of one shard, and how far they have read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+use super::port::{Commit, Facts, Failure, Reading, Result};
+use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition};
+use crate::operators::segments::Shelf;
+use crate::topology::{Opening, OperatorSpec, Topology};
+
+pub struct Shard {
+    id: u32,
+    home: TopicPartition,
+    tasks: Vec<(Arc<OperatorSpec>, Box<dyn Task>)>,
+    cursors: BTreeMap<TopicPartition, Cursor>,
+    /// Something happened that is not committed.
+    touched: bool,
+    /// An operator has postponed work.
+    pub more_work: bool,
+}
+
+/// How far a partition is read.
+#[derive(Clone, Debug)]
+struct Cursor {
+    /// The next offset.
+    position: i64,
+    /// First offset of the current cell.
+    cell: i64,
+    /// No cell ends before it.
+    no_cut_before: i64,
+    last_cut: Duration,
+    committed: (i64, i64),
+}
+
+/// What is committed with an offset of an input.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputMemo {
+    /// First offset of the cell that the position lies in: what is before it may be archived.
+    pub cell: i64,
+}
+
+/// What is committed with the home partition's offset.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct HomeMemo {
+    #[serde(flatten)]
+    input: InputMemo,
+    /// By operator.
+    memos: BTreeMap<String, String>,
+}
+
+impl Shard {
+    /// Opens the shard where its last committed epoch left it (EO-3).
+    ///
+    /// # Errors
+    /// When its partitions cannot be read, or offsets are gone that were not read yet.
+    pub fn open(
+        id: u32,
+        topology: &Topology,
+        partitions: &BTreeMap<TopicId, u32>,
+        reading: &mut impl Reading,
+        shelf: &dyn Shelf,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let home = TopicPartition { topic: topology.home, partition: id };
+        let inputs = inputs_of(id, topology, partitions);
+        let facts = reading.facts(&inputs)?;
+        let mut cursors = BTreeMap::new();
+        let mut memos = BTreeMap::new();
+        for (at, facts) in inputs.iter().zip(&facts) {
+            let (cursor, said) = Cursor::open(*at, facts, topology, limits)?;
+            cursors.insert(*at, cursor);
+            if *at == home {
+                memos = said;
+            }
+        }
+        let mut shard = Self { id, home, tasks: Vec::new(), cursors, touched: false, more_work: true };
+        for (operator, spec) in topology.operators.iter().enumerate() {
+            let memo = memos.get(spec.name).map(String::as_str);
+            let opening = Opening { shard: id, shards: topology.shards, operator, shelf, memo };
+            let unreadable = |reason: String| {
+                let name = spec.name;
+                Failure::Stop(format!("operator {name}, shard {id}: its memo cannot be read: {reason}"))
+            };
+            let mut task = (spec.open)(&opening).map_err(unreadable)?;
+            restore(&mut *task, TopicPartition { topic: spec.changelog, partition: id }, topology, reading)?;
+            shard.tasks.push((Arc::clone(spec), task));
+        }
+        Ok(shard)
+    }
+
+    #[must_use]
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn followed(&self) -> impl Iterator<Item = (TopicPartition, i64)> {
+        self.cursors.iter().map(|(at, cursor)| (*at, cursor.position))
+    }
+
+    /// Begins to read partitions that were not there before.
+    ///
+    /// # Errors
+    /// As [`Shard::open`].
+    pub fn add_partitions(
+        &mut self,
+        topology: &Topology,
+        partitions: &BTreeMap<TopicId, u32>,
+        reading: &mut impl Reading,
+        limits: &Limits,
+    ) -> Result<()> {
+        let missing: Vec<_> =
+            inputs_of(self.id, topology, partitions).into_iter().filter(|at| !self.cursors.contains_key(at)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for (at, facts) in missing.iter().zip(reading.facts(&missing)?) {
+            // Nothing of a partition made meanwhile may be skipped, whatever a new group's beginning is.
+            let facts = Facts { initial: facts.low, ..facts };
+            self.cursors.insert(*at, Cursor::open(*at, &facts, topology, limits)?.0);
+        }
+        let from: Vec<_> = self.followed().filter(|(at, _)| missing.contains(at)).collect();
+        reading.follow(&from, &[])
+    }
+
+    pub fn record(&mut self, record: &Record<'_>, out: &mut Effects) {
+        let Some(cursor) = self.cursors.get_mut(&record.at) else { return };
+        // A seek leaves records behind that were fetched before it.
+        if record.offset < cursor.position {
+            return;
+        }
+        cursor.position = record.offset + 1;
+        self.touched = true;
+        for (_, task) in &mut self.tasks {
+            task.record(record, cursor.cell, out);
+        }
+        self.more_work |= std::mem::take(&mut out.more_work);
+    }
+
+    pub fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
+        for (_, task) in &mut self.tasks {
+            task.signal(signal, out);
+        }
+        self.touched = true;
+        self.more_work |= std::mem::take(&mut out.more_work);
+    }
+
+    /// Lets timers fire, and postponed work go on.
+    pub fn tick(&mut self, now: Duration, budget: usize, out: &mut Effects) {
+        let before = out.len();
+        for (_, task) in &mut self.tasks {
+            task.tick(now, out);
+        }
+        self.touched |= out.len() > before;
+        if std::mem::take(&mut self.more_work) {
+            self.signal(&Signal::Work { budget }, out);
+        }
+    }
+
+    /// Whether the epoch has to commit something of this shard.
+    pub fn wants_commit(&self, now: Duration, limits: &Limits) -> bool {
+        self.touched || self.cursors.values().any(|cursor| cursor.cut_due(now, limits))
+    }
+
+    /// Writes changelogs and says what to commit; nothing when nothing happened.
+    pub fn flush(&mut self, now: Duration, limits: &Limits, out: &mut Effects, commits: &mut Vec<Commit>) {
+        if !self.wants_commit(now, limits) {
+            return;
+        }
+        self.touched = true;
+        let mut memos = BTreeMap::new();
+        for (spec, task) in &mut self.tasks {
+            let mut memo = String::new();
+            task.end_epoch(EpochEnd::Flush { memo: &mut memo }, out);
+            memos.insert(spec.name.to_owned(), memo);
+        }
+        for (at, cursor) in &mut self.cursors {
+            if cursor.cut_due(now, limits) {
+                (cursor.cell, cursor.last_cut) = (cursor.position, now);
+            }
+            let input = InputMemo { cell: cursor.cell };
+            let metadata = if *at == self.home {
+                serde_json::to_string(&HomeMemo { input, memos: std::mem::take(&mut memos) })
+            } else if cursor.committed == (cursor.position, cursor.cell) {
+                continue;
+            } else {
+                serde_json::to_string(&input)
+            };
+            let metadata = metadata.unwrap_or_default();
+            commits.push(Commit { at: *at, offset: cursor.position, metadata });
+        }
+    }
+
+    pub fn committed(&mut self, out: &mut Effects) {
+        if std::mem::take(&mut self.touched) {
+            self.tasks.iter_mut().for_each(|(_, task)| task.end_epoch(EpochEnd::Committed, out));
+            self.cursors.values_mut().for_each(|cursor| cursor.committed = (cursor.position, cursor.cell));
+        }
+    }
+
+    pub fn aborted(&mut self, out: &mut Effects) {
+        if std::mem::take(&mut self.touched) {
+            self.tasks.iter_mut().for_each(|(_, task)| task.end_epoch(EpochEnd::Aborted, out));
+            self.cursors.values_mut().for_each(|cursor| (cursor.position, cursor.cell) = cursor.committed);
+            self.more_work = true;
+        }
+    }
+}
+
+impl Cursor {
+    fn open(
+        at: TopicPartition,
+        facts: &Facts,
+        topology: &Topology,
+        limits: &Limits,
+    ) -> Result<(Self, BTreeMap<String, String>)> {
+        let name = topology.name(at.topic);
+        let partition = at.partition;
+        let stop = |reason: String| Failure::Stop(format!("topic {name}, partition {partition}: {reason}"));
+        let no_cut_before = if limits.cut_behind_backlog { facts.end } else { 0 };
+        let Some(committed) = &facts.committed else {
+            let start = facts.initial;
+            let cursor =
+                Self { position: start, cell: start, no_cut_before, last_cut: Duration::ZERO, committed: (-1, -1) };
+            return Ok((cursor, BTreeMap::new()));
+        };
+        let position = committed.offset;
+        if position < facts.low {
+            let low = facts.low;
+            return Err(stop(format!(
+                "offsets {position} to {low} are gone before they were processed (retention); raise the topic's retention, \
+                 then start anew with another --group from what is left, or bring the lost lines in with `batch ingest`"
+            )));
+        }
+        if position > facts.end && !limits.cut_behind_backlog {
+            let end = facts.end;
+            return Err(stop(format!(
+                "the group has read up to {position}, but the topic ends at {end}: it was deleted and made again; \
+                 start anew with another --group"
+            )));
+        }
+        let memo: HomeMemo = serde_json::from_str(&committed.metadata).map_err(|error| {
+            stop(format!(
+                "the offset {position} was committed by another program ({error}); give this one a --group of its own"
+            ))
+        })?;
+        let cell = memo.input.cell;
+        let cursor = Self { position, cell, no_cut_before, last_cut: Duration::ZERO, committed: (position, cell) };
+        Ok((cursor, memo.memos))
+    }
+
+    fn cut_due(&self, now: Duration, limits: &Limits) -> bool {
+        self.position > self.cell
+            && self.position >= self.no_cut_before
+            && (now.saturating_sub(self.last_cut) >= limits.cut_every
+                || self.position.saturating_sub(self.cell) >= limits.cut_records)
+    }
+}
+
+/// The partitions that a shard reads: its own of every topic by key, and those of the inputs that fall to it.
+fn inputs_of(id: u32, topology: &Topology, partitions: &BTreeMap<TopicId, u32>) -> Vec<TopicPartition> {
+    let by_key = topology.by_key().into_iter().map(|topic| TopicPartition { topic, partition: id });
+    let inputs = topology.inputs().into_iter().flat_map(|topic| {
+        let count = partitions.get(&topic).copied().unwrap_or_default();
+        (id..count).step_by(topology.shards.max(1) as usize).map(move |partition| TopicPartition { topic, partition })
+    });
+    by_key.chain(inputs).collect()
+}
+
+fn restore(task: &mut dyn Task, at: TopicPartition, topology: &Topology, reading: &mut impl Reading) -> Result<()> {
+    let facts = reading.facts(&[at])?.pop();
+    let Some(facts) = facts.filter(|facts| facts.end > facts.low) else { return Ok(()) };
+    let mut failed = None;
+    reading.read_all(at, &facts, &mut |record| {
+        let Some(key) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else { return };
+        if let Err(reason) = task.restore(key, record.value) {
+            failed.get_or_insert((record.offset, reason));
+        }
+    })?;
+    failed.map_or(Ok(()), |(offset, reason)| {
+        let (name, partition) = (topology.name(at.topic), at.partition);
+        Err(Failure::Stop(format!("topic {name}, partition {partition}, offset {offset}: {reason}")))
+    })
+}
