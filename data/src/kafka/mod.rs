@@ -2,6 +2,7 @@
 
 pub mod partition;
 pub mod settings;
+pub mod topic_id;
 
 pub use partition::partition_of;
 pub use settings::{KafkaSettings, parse_property};
