@@ -5,6 +5,8 @@ pub mod base;
 pub mod cleaning;
 pub mod dates;
 pub mod generate;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod lake;
 pub mod merge;
 pub mod model;
@@ -12,6 +14,7 @@ pub mod money;
 pub mod numbers;
 pub mod telemetry;
 pub mod time;
+pub mod topics;
 
 pub use cleaning::{Cancellations, OrderLine, RawLine, Reason, Rules};
 pub use dates::{DateEvidence, DateFormat, DayMonth};

@@ -1,0 +1,37 @@
+//! The topics by their default names; configuration can rename each.
+
+/// Live order lines, keyed by customer id.
+pub const ORDERS: &str = "orders";
+/// `orders` keyed anew, where the original is keyed otherwise.
+pub const ORDERS_BY_CUSTOMER: &str = "orders-by-customer";
+/// Order lines with what is known of their customer.
+pub const ORDERS_ENRICHED: &str = "orders-enriched";
+/// The newest state of each customer; compacted.
+pub const CUSTOMER_STATE: &str = "customer-state";
+pub const SEGMENT_CHANGES: &str = "segment-changes";
+/// Events of a shop's pages.
+pub const CLICKSTREAM: &str = "clickstream";
+/// Matches of patterns, as CloudEvents.
+pub const ALERTS: &str = "alerts";
+/// Segments that rules define.
+pub const RULE_SEGMENTS: &str = "rule-segments";
+
+pub const ALL: [&str; 8] =
+    [ORDERS, ORDERS_BY_CUSTOMER, ORDERS_ENRICHED, CUSTOMER_STATE, SEGMENT_CHANGES, CLICKSTREAM, ALERTS, RULE_SEGMENTS];
+
+/// Where goes what could not be decoded from `topic`.
+#[must_use]
+pub fn dead_letter(topic: &str) -> String {
+    format!("{topic}-dlq")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_have_a_topic_of_their_own() {
+        assert_eq!(dead_letter(ORDERS), "orders-dlq");
+        assert!(!ALL.contains(&dead_letter(ORDERS).as_str()));
+    }
+}
