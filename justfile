@@ -12,6 +12,9 @@ export PATH := tools / "bin:" + env("PATH")
 test_python := tools / "py-" + replace_regex(sha256_file("tests/requirements.txt"), "^(.{12}).*$", "$1")
 bench_python := tools / "py-" + replace_regex(sha256_file("bench/requirements.txt"), "^(.{12}).*$", "$1")
 
+# A real Kafka, likewise: its libraries as kafka/pom.xml names them.
+kafka := tools / "kafka-" + replace_regex(sha256_file("kafka/pom.xml"), "^(.{12}).*$", "$1")
+
 # List the recipes
 [private]
 default:
@@ -46,17 +49,24 @@ demo $FILE="":
     say "The picture is $PWD/segments.html: open it in a browser"
     echo "   The tables are in $demo/lake; ask again with: $target/release/batch show --lake $demo/lake"
 
+# Start a real Kafka on 127.0.0.1 until Ctrl-C; --port N, --data DIR to keep its topics
+[group("try")]
+kafka *ARGS: _kafka
+    @echo "building for release first: about 5 minutes the first time on two cores" >&2
+    @CLIENTELE_KAFKA={{ quote(kafka / "libs") }} cargo run --release --locked --quiet --package kafka -- "$@"
+
 # Build the release binaries
 [group("develop")]
 build *ARGS:
     @echo "building for release: about 10 minutes the first time on two cores, seconds afterwards" >&2
     @cargo build --release --locked --workspace "$@"
 
-# Run every test, those that read our tables from Python too; ARGS go to cargo test
+# Run every test, those that read our tables from Python or need a real Kafka too; ARGS go to cargo test
 [group("develop")]
-test *ARGS: (_venv test_python "tests/requirements.txt")
+test *ARGS: (_venv test_python "tests/requirements.txt") _kafka
     @echo "building and running the tests: about 10 minutes the first time on two cores" >&2
-    @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} cargo test --workspace --locked "$@"
+    @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} CLIENTELE_KAFKA={{ quote(kafka / "libs") }} \
+        cargo test --workspace --locked "$@"
 
 # Format the code
 [group("develop")]
@@ -137,3 +147,18 @@ _venv DIR REQUIREMENTS:
     "${PYTHON:-python3}" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$2"
     touch "$1/complete"
+
+# Fetches Kafka into the tools folder, unless it is there.
+[script]
+_kafka:
+    kafka={{ quote(kafka) }}
+    # The mark is written last.
+    if [ -e "$kafka/complete" ]; then
+        touch "$kafka" # so that what clears old ones away sees that this one is used
+        exit
+    fi
+    echo "fetching Kafka into $kafka (once; 54 MB)" >&2
+    rm -rf "$kafka"
+    mvn --quiet --batch-mode --file kafka/pom.xml dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$kafka/libs" >&2
+    touch "$kafka/complete"

@@ -1,4 +1,4 @@
-//! What every client of Kafka here shares: settings and the rule by which a key finds its partition.
+//! What every client of Kafka here shares: settings, ids of topics, and the rule by which a key finds its partition.
 
 pub mod partition;
 pub mod settings;
@@ -6,3 +6,4 @@ pub mod topic_id;
 
 pub use partition::partition_of;
 pub use settings::{KafkaSettings, parse_property};
+pub use topic_id::topic_id;
