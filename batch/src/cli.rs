@@ -65,7 +65,8 @@ const EXPORT_EXAMPLES: &str = "Examples:
   batch export customer_rfm --format parquet -o rfm.parquet --publication 3
   batch export rejected_orders --format json -o rejected.json
 
-Tables: orders, rejected_orders, sources, customer_rfm, customer_segments, segment_profiles, publications";
+Tables: orders, rejected_orders, sources, customer_rfm, customer_segments, segment_profiles,
+counted_invoices, netted_customers, publications";
 
 #[derive(Clone, Debug, Args)]
 pub struct Common {

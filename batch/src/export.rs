@@ -132,8 +132,9 @@ const fn key(table: Table) -> &'static [&'static str] {
         Table::Orders => &["ordered_at", "invoice", "source", "source_position"],
         Table::RejectedOrders => &["source", "source_position"],
         Table::Sources => &["ingested_at", "source_id"],
-        Table::CustomerRfm | Table::CustomerSegments => &["customer_id"],
+        Table::CustomerRfm | Table::CustomerSegments | Table::NettedCustomers => &["customer_id"],
         Table::SegmentProfiles => &["segment_id"],
+        Table::CountedInvoices => &["invoice_hash"],
         Table::Publications => &["publication"],
     }
 }

@@ -1,6 +1,5 @@
 //! Recency, frequency and monetary value of every customer, from the accepted lines of one snapshot.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -8,13 +7,12 @@ use std::thread;
 use arrow::array::{Array, AsArray, DictionaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Decimal64Type, Field, Int32Type, Schema, TimestampMicrosecondType};
 use data::lake::{DataFile, FileHandle, Snapshot, Table};
+use data::merge::{CustomerHash, InvoiceHash};
 use data::{EventTime, Money};
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use tokio::runtime::Handle;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
 use crate::ingest::Dictionary;
@@ -33,6 +31,10 @@ pub struct Customers {
     pub last_order_at: Vec<EventTime>,
     /// Country of the newest line.
     pub country: Vec<String>,
+    /// Every invoice with a purchase, ascending.
+    pub invoices: Vec<InvoiceHash>,
+    /// Customers without a purchase, by id, and what their netted cancellations add up to; they are in no other column.
+    pub netted: Vec<(String, Money)>,
     /// Accepted lines behind all of it.
     pub lines: u64,
 }
@@ -157,6 +159,8 @@ struct Fold {
     ids: Dictionary,
     countries: Dictionary,
     totals: Vec<Totals>,
+    /// By customer.
+    hashes: Vec<CustomerHash>,
     invoices: Invoices,
     lines: u64,
 }
@@ -198,8 +202,7 @@ impl Fold {
         let times = column(batch, "ordered_at")?.as_primitive::<TimestampMicrosecondType>().values();
         let customer_of = customers.map(|id| self.ids.code(id.as_bytes()));
         let country_of = countries.map(|name| self.countries.code(name.as_bytes()));
-        let hash_of = invoices.map(|invoice| xxh3_64(invoice.as_bytes()));
-        self.totals.resize(self.ids.len(), Totals::default());
+        self.make_room();
         self.lines += batch.num_rows() as u64;
         let mut before = (-1, -1);
         let keys = customers.keys.iter().zip(invoices.keys).zip(countries.keys);
@@ -222,7 +225,8 @@ impl Fold {
             }
             if before != (*customer_key, *invoice_key) {
                 before = (*customer_key, *invoice_key);
-                if self.invoices.insert(customer, hash_of[*invoice_key as usize]) {
+                let invoice = invoices.values.value(*invoice_key as usize);
+                if self.invoices.insert(customer, self.hashes[customer as usize].invoice(invoice.as_bytes())) {
                     totals.invoices += 1;
                 }
             }
@@ -230,11 +234,19 @@ impl Fold {
         Ok(())
     }
 
+    /// Makes a row for every customer that has an id.
+    fn make_room(&mut self) {
+        self.totals.resize(self.ids.len(), Totals::default());
+        #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
+        let new = self.hashes.len() as u32..self.ids.len() as u32;
+        self.hashes.extend(new.map(|code| CustomerHash::of(self.ids.get(code))));
+    }
+
     /// Takes in what another thread saw.
     fn merge(&mut self, other: Self) {
         #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
         let renumbered: Vec<u32> = (0..other.ids.len()).map(|code| self.ids.code(other.ids.get(code as u32))).collect();
-        self.totals.resize(self.ids.len(), Totals::default());
+        self.make_room();
         self.lines += other.lines;
         for (theirs, &customer) in other.totals.iter().zip(&renumbered) {
             let country = self.countries.code(other.countries.get(theirs.country));
@@ -247,6 +259,7 @@ impl Fold {
                 (ours.last, ours.country) = (theirs.last, country);
             }
         }
+        self.invoices.reserve(other.invoices.0.len());
         for (customer, invoice) in other.invoices.0 {
             let customer = renumbered[customer as usize];
             if self.invoices.insert(customer, invoice) {
@@ -258,8 +271,7 @@ impl Fold {
     /// Customers with a purchase, sorted by id; `None` when the revenue leaves 18 digits.
     fn finish(self) -> Option<Customers> {
         #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
-        let mut order: Vec<u32> =
-            (0..self.ids.len() as u32).filter(|code| self.totals[*code as usize].invoices > 0).collect();
+        let mut order: Vec<u32> = (0..self.ids.len() as u32).collect();
         order.sort_unstable_by(|one, other| self.ids.get(*one).cmp(self.ids.get(*other)));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut customers = Customers { lines: self.lines, ..Customers::default() };
@@ -267,6 +279,10 @@ impl Fold {
         for code in order {
             let totals = self.totals[code as usize];
             let monetary = Money::from_raw(i64::try_from(totals.monetary).ok()?);
+            if totals.invoices == 0 {
+                customers.netted.push((text(self.ids.get(code)), monetary));
+                continue;
+            }
             revenue = revenue.checked_add(monetary)?;
             customers.id.push(text(self.ids.get(code)));
             customers.frequency.push(totals.invoices);
@@ -275,22 +291,26 @@ impl Fold {
             customers.last_order_at.push(EventTime::from_micros(totals.last));
             customers.country.push(text(self.countries.get(totals.country)));
         }
+        customers.invoices = self.invoices.0.into_iter().map(|(_, invoice)| invoice).collect();
+        customers.invoices.sort_unstable();
         Some(customers)
     }
 }
 
-/// The distinct invoices, each a customer and a 64-bit hash of its number: 16 bytes an invoice.
-///
-/// Two invoices of one customer are taken for one with probability 2^-64.
+/// The distinct invoices of each customer: 16 bytes an invoice. They find one another by their own hash.
 #[derive(Debug, Default)]
-struct Invoices(HashTable<(u32, u64)>);
+struct Invoices(HashTable<(u32, InvoiceHash)>);
 
 impl Invoices {
+    /// So that entries of another such table, which come in the order of their hashes, do not crowd together.
+    fn reserve(&mut self, more: usize) {
+        self.0.reserve(more, |known| known.1.0);
+    }
+
     /// Whether the invoice is new.
-    fn insert(&mut self, customer: u32, invoice: u64) -> bool {
-        let hash = |entry: &(u32, u64)| FixedState::default().hash_one(*entry);
+    fn insert(&mut self, customer: u32, invoice: InvoiceHash) -> bool {
         let entry = (customer, invoice);
-        match self.0.entry(hash(&entry), |known| *known == entry, hash) {
+        match self.0.entry(invoice.0, |known| *known == entry, |known| known.1.0) {
             hashbrown::hash_table::Entry::Occupied(_) => false,
             hashbrown::hash_table::Entry::Vacant(slot) => {
                 slot.insert(entry);

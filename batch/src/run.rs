@@ -144,13 +144,15 @@ impl Context<'_> {
         Ok(Computed { customers, reference, recency_days, scores, fit })
     }
 
-    /// Replaces the three computed tables; nobody sees them before the publication that names their versions.
+    /// Replaces the computed tables; nobody sees them before the publication that names their versions.
     fn publish_tables(&self, writing: &mut Writing, computed: &Computed) -> Result<()> {
         writing.lock.check()?;
         let rows = [
             (Table::CustomerRfm, tables::customer_rfm(computed, &self.config.scoring)?),
             (Table::CustomerSegments, tables::customer_segments(computed)?),
             (Table::SegmentProfiles, tables::segment_profiles(computed)?),
+            (Table::CountedInvoices, tables::counted_invoices(computed)?),
+            (Table::NettedCustomers, tables::netted_customers(computed)?),
         ];
         Ok(self.runtime.block_on(writing.tables.overwrite(&rows))?)
     }
@@ -178,6 +180,8 @@ fn versions(tables: &Tables) -> Versions {
         customer_rfm: version(Table::CustomerRfm),
         customer_segments: version(Table::CustomerSegments),
         segment_profiles: version(Table::SegmentProfiles),
+        counted_invoices: version(Table::CountedInvoices),
+        netted_customers: version(Table::NettedCustomers),
     }
 }
 

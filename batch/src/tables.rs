@@ -95,6 +95,24 @@ pub fn segment_profiles(computed: &Computed) -> Result<RecordBatch> {
     )
 }
 
+/// Rows of `counted_invoices`, ascending as the unsigned numbers whose bits they are.
+///
+/// # Errors
+/// When the columns do not fit the table.
+pub fn counted_invoices(computed: &Computed) -> Result<RecordBatch> {
+    let hashes = computed.customers.invoices.iter().map(|invoice| invoice.0.cast_signed());
+    batch(Table::CountedInvoices, vec![Arc::new(Int64Array::from_iter_values(hashes))])
+}
+
+/// Rows of `netted_customers`, by customer id.
+///
+/// # Errors
+/// When the columns do not fit the table.
+pub fn netted_customers(computed: &Computed) -> Result<RecordBatch> {
+    let (ids, monetary): (Vec<String>, Vec<Money>) = computed.customers.netted.iter().cloned().unzip();
+    batch(Table::NettedCustomers, vec![texts(&ids), money_column(&monetary)])
+}
+
 fn texts(values: &[String]) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }

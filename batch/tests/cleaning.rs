@@ -104,12 +104,16 @@ fn netted_cancellations_lower_the_monetary_value_and_nothing_else() {
     assert_eq!(json!(shop.columns("customer_rfm", &names)), customers);
     let totals = ["customers", "invoices", "revenue"].map(|name| document[name].clone());
     assert_eq!(totals, [json!(2), json!(3), json!(15.5)]);
+    let netted = json!([["only cancelled", -2.5]]);
+    assert_eq!(json!(shop.columns("netted_customers", &["customer_id", "monetary"])), netted);
+    assert_eq!(shop.table("counted_invoices").len(), 3);
 
     let dropped = Shop::new();
     dropped.write_lines("orders.csv", &lines);
     dropped.done(&["run", "--input", "orders.csv"]);
     let customers = json!([["bought", 27.5], ["other", 1.0]]);
     assert_eq!(json!(dropped.columns("customer_rfm", &["customer_id", "monetary"])), customers);
+    assert_eq!(dropped.table("netted_customers"), Vec::<Value>::new());
 }
 
 #[test]

@@ -15,13 +15,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 const COMMANDS: [&str; 6] = ["run", "ingest", "show", "history", "export", "vacuum"];
-const TABLES: [(&str, &[&str]); 7] = [
+const TABLES: [(&str, &[&str]); 9] = [
     ("orders", &["ordered_at", "invoice", "source", "source_position"]),
     ("rejected_orders", &["source", "source_position"]),
     ("sources", &["ingested_at"]),
     ("customer_rfm", &["customer_id"]),
     ("customer_segments", &["customer_id"]),
     ("segment_profiles", &["segment_id"]),
+    ("counted_invoices", &["invoice_hash"]),
+    ("netted_customers", &["customer_id"]),
     ("publications", &["publication"]),
 ];
 

@@ -160,13 +160,13 @@ fn orders() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// The computed tables of a run over files with these lines.
-fn tables(files: &[&[String]]) -> [Vec<Value>; 3] {
+fn tables(files: &[&[String]]) -> [Vec<Value>; 4] {
     let shop = Shop::new();
     for (number, lines) in files.iter().enumerate() {
         shop.write(&format!("in/{number}.csv"), format!("{HEADER}\n{}", lines.concat()));
     }
     shop.done(&["run", "--input", "in", "--quiet", "--allow-overlap"]);
-    ["customer_rfm", "customer_segments", "segment_profiles"].map(|table| shop.table(table))
+    ["customer_rfm", "customer_segments", "segment_profiles", "counted_invoices"].map(|table| shop.table(table))
 }
 
 proptest! {

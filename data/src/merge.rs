@@ -65,7 +65,25 @@ pub struct InvoiceHash(pub u64);
 impl InvoiceHash {
     #[must_use]
     pub fn of(customer_id: &[u8], invoice: &[u8]) -> Self {
-        Self(xxh3_64_with_seed(invoice, xxh3_64(customer_id)))
+        CustomerHash::of(customer_id).invoice(invoice)
+    }
+}
+
+/// A customer's part in [`InvoiceHash`], to be hashed once for many invoices.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerHash(u64);
+
+impl CustomerHash {
+    #[must_use]
+    pub fn of(customer_id: &[u8]) -> Self {
+        Self(xxh3_64(customer_id))
+    }
+
+    /// [`InvoiceHash::of`] this customer and `invoice`.
+    #[inline]
+    #[must_use]
+    pub fn invoice(self, invoice: &[u8]) -> InvoiceHash {
+        InvoiceHash(xxh3_64_with_seed(invoice, self.0))
     }
 }
 

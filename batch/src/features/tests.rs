@@ -44,16 +44,23 @@ fn expected(lines: &[Line]) -> Customers {
     let mut customers = Customers { lines: lines.len() as u64, ..Customers::default() };
     for (id, lines) in by_customer {
         let purchases: Vec<Line> = lines.iter().copied().filter(|line| line.2 > 0).collect();
-        let Some(last) = purchases.iter().map(|line| line.4).max() else { continue };
+        let monetary = Money::from_raw(lines.iter().map(|line| line.2).sum());
+        let Some(last) = purchases.iter().map(|line| line.4).max() else {
+            customers.netted.push((id, monetary));
+            continue;
+        };
         let countries = purchases.iter().filter(|line| line.4 == last).map(|line| format!("country {}", line.3));
         let invoices: BTreeSet<u8> = purchases.iter().map(|line| line.1).collect();
+        let hash = |invoice: &u8| InvoiceHash::of(id.as_bytes(), invoice.to_string().as_bytes());
+        customers.invoices.extend(invoices.iter().map(hash));
         customers.id.push(id);
         customers.frequency.push(invoices.len().try_into().expect("few"));
-        customers.monetary.push(Money::from_raw(lines.iter().map(|line| line.2).sum()));
+        customers.monetary.push(monetary);
         customers.first_order_at.push(EventTime::from_micros(purchases.iter().map(|line| line.4).min().expect("one")));
         customers.last_order_at.push(EventTime::from_micros(last));
         customers.country.push(countries.min().expect("one"));
     }
+    customers.invoices.sort_unstable();
     customers
 }
 
@@ -74,6 +81,8 @@ fn a_netted_cancellation_takes_money_and_nothing_else() {
     assert_eq!((customers.monetary[0].raw(), customers.frequency[0]), (60, 1));
     assert_eq!((customers.first_order_at[0].micros(), customers.last_order_at[0].micros()), (5, 5));
     assert_eq!(customers.country, ["country 1"]);
+    assert_eq!(customers.netted, [("U2".to_owned(), Money::from_raw(-50))]);
+    assert_eq!(customers.invoices, [InvoiceHash::of(b"U1", b"1")]);
 }
 
 #[test]

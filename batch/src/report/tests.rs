@@ -16,6 +16,7 @@ fn computed() -> Computed {
         last_order_at: [90, 80, 70, 99, 97].map(EventTime::at_day).to_vec(),
         country: vec!["France".to_owned(); 5],
         lines: 50,
+        ..Customers::default()
     };
     let reference = EventTime::at_day(100);
     let recency_days = customers.recency_days(reference);

@@ -70,8 +70,8 @@ impl Place {
     }
 
     /// Every table that batch computes.
-    pub fn computed(&self) -> [Rows; 3] {
-        ["customer_rfm", "customer_segments", "segment_profiles"].map(|table| self.table(table))
+    pub fn computed(&self) -> [Rows; 4] {
+        ["customer_rfm", "customer_segments", "segment_profiles", "counted_invoices"].map(|table| self.table(table))
     }
 }
 

@@ -56,7 +56,7 @@ fn old_publications_stay_until_they_are_forgotten() {
     }
     let removed: BTreeSet<_> = before.keys().filter(|path| !lake.files().contains_key(*path)).cloned().collect();
     assert_eq!(done["files"], removed.len());
-    for table in ["customer_rfm", "customer_segments", "segment_profiles"] {
+    for table in ["customer_rfm", "customer_segments", "segment_profiles", "counted_invoices"] {
         let prefix = format!("{table}/part-");
         let left = lake.files().into_keys().filter(|path| path.starts_with(&prefix)).count();
         assert_eq!(left, 4, "one file of {table} for each kept publication");

@@ -59,12 +59,13 @@ fn kill_after(lake: &Lake, input: &Path, moment: Duration, name: &str) {
     running.0.wait().expect("it ends");
 }
 
-/// Vacuum removes all that no publication needs; with orders it waits a day, for others may be writing them.
+/// Vacuum removes all that no publication needs; with orders and sources it waits a day, for others may be writing them.
 fn leftovers_go(lake: &Lake, chain: u32) {
     let kept = lake.view(None);
     lake.json(&["vacuum", "--keep", "1"]);
-    let others: Vec<String> =
-        unneeded(lake).into_iter().filter(|path| !path.starts_with("orders/") && !path.starts_with("rej")).collect();
+    let waiting =
+        |path: &String| !["orders/", "rejected_orders/", "sources/"].iter().any(|table| path.starts_with(table));
+    let others: Vec<String> = unneeded(lake).into_iter().filter(waiting).collect();
     assert_eq!(others, Vec::<String>::new(), "chain {chain}: left at once");
     let yesterday = SystemTime::now() - Duration::from_secs(25 * 3600);
     for path in lake.files().into_keys() {

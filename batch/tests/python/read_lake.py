@@ -46,6 +46,8 @@ COLUMNS = {
         "mean_recency_days": pl.Float64, "mean_frequency": pl.Float64, "mean_monetary": pl.Float64,
         "centroid_recency_days": pl.Float64, "centroid_frequency": pl.Float64, "centroid_monetary": pl.Float64,
     },
+    "counted_invoices": {"invoice_hash": pl.Int64},
+    "netted_customers": {"customer_id": pl.String, "monetary": MONEY},
 }  # fmt: skip
 SEGMENTS = [
     ("Hibernating", "12", "12"), ("At Risk", "12", "34"), ("Can't Lose", "12", "5"), ("About to Sleep", "3", "12"),

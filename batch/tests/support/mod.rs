@@ -13,8 +13,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The tables that a publication names versions of.
-pub const TABLES: [&str; 6] =
-    ["orders", "rejected_orders", "sources", "customer_rfm", "customer_segments", "segment_profiles"];
+pub const TABLES: [&str; 8] = [
+    "orders",
+    "rejected_orders",
+    "sources",
+    "customer_rfm",
+    "customer_segments",
+    "segment_profiles",
+    "counted_invoices",
+    "netted_customers",
+];
 
 /// A folder of one test.
 pub struct Place {

@@ -1,5 +1,6 @@
 use arrow::error::ArrowError;
 use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::transaction::TransactionError;
 use parquet::errors::ParquetError;
 
 use super::Table;
@@ -43,6 +44,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a commit was refused because another process changed what it rests on.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        let Self::Delta { source, .. } = self else { return false };
+        matches!(**source, DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) })
+    }
+
     pub(super) fn delta(table: Table) -> impl FnOnce(DeltaTableError) -> Self {
         move |source| Self::Delta { table, source: Box::new(source) }
     }
@@ -51,11 +59,11 @@ impl Error {
         move |source| Self::Storage { table, source }
     }
 
-    pub(super) fn file(table: Table, path: &str) -> impl FnOnce(ParquetError) -> Self {
+    pub(crate) fn file(table: Table, path: &str) -> impl FnOnce(ParquetError) -> Self {
         move |source| Self::File { table, path: path.to_owned(), source }
     }
 
-    pub(super) fn columns(table: Table) -> impl FnOnce(ArrowError) -> Self {
+    pub(crate) fn columns(table: Table) -> impl FnOnce(ArrowError) -> Self {
         move |source| Self::Columns { table, source }
     }
 }

@@ -10,7 +10,7 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::file::reader::{ChunkReader, Length};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -42,28 +42,43 @@ impl WrittenFile {
 /// How data files are encoded: for `small` tables compactly, for order lines fast.
 #[must_use]
 pub fn writer_properties(compression: Compression) -> WriterProperties {
+    properties(compression).build()
+}
+
+fn properties(compression: Compression) -> WriterPropertiesBuilder {
     WriterProperties::builder()
         .set_compression(compression)
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by("clientele".to_owned())
-        .build()
 }
 
-pub(super) async fn write_small_file(lake: &Lake, table: Table, batch: &RecordBatch) -> Result<WrittenFile> {
-    let path = format!("part-{}.parquet", uuid::Uuid::new_v4());
+fn properties_of(table: Table) -> parquet::errors::Result<WriterProperties> {
+    Ok(match table {
+        // Hashes are random: there is nothing to compress and nothing comes twice.
+        Table::CountedInvoices => properties(Compression::UNCOMPRESSED).set_dictionary_enabled(false).build(),
+        _ => writer_properties(Compression::ZSTD(ZstdLevel::try_new(1)?)),
+    })
+}
+
+pub(super) async fn write_small_file(
+    lake: &Lake,
+    table: Table,
+    partition: Option<(String, String)>,
+    batch: &RecordBatch,
+) -> Result<WrittenFile> {
+    let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
+    let path = partition.as_ref().map_or_else(|| name.clone(), |(column, value)| format!("{column}={value}/{name}"));
     let fail = Error::file(table, &path);
     let encode = || -> parquet::errors::Result<Vec<u8>> {
-        let compression = Compression::ZSTD(ZstdLevel::try_new(1)?);
-        let mut writer =
-            ArrowWriter::try_new(Vec::new(), Arc::new(table.file_schema()), Some(writer_properties(compression)))?;
+        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::new(table.file_schema()), Some(properties_of(table)?))?;
         writer.write(batch)?;
         writer.into_inner()
     };
     let encoded = encode().map_err(fail)?;
     let bytes = encoded.len() as u64;
     lake.store.put(&lake.object_path(table, &path), encoded.into()).await.map_err(Error::storage(table))?;
-    Ok(WrittenFile::new(path, bytes, None, batch.num_rows() as u64))
+    Ok(WrittenFile::new(path, bytes, partition, batch.num_rows() as u64))
 }
 
 /// A new data file that is uploaded while it is written.

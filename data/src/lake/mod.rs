@@ -10,6 +10,7 @@ mod source;
 mod store;
 mod table;
 mod vacuum;
+mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use deltalake_core::ensure_table_uri;
 use futures::future::join_all;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 pub use error::{Error, Result};
@@ -27,9 +28,10 @@ pub use files::{FileHandle, FileSink, WrittenFile, writer_properties};
 pub use lock::WriterLock;
 pub use publication::{Publication, PublishedQuality, Versions, money_at, money_column, times_column};
 pub use schema::{MONTH_COLUMN, money_type, time_type};
-pub use source::SourceRow;
-pub use table::{DataFile, Snapshot};
+pub use source::{SourceRow, TopicPartition};
+pub use table::{Appended, DataFile, Snapshot};
 pub use vacuum::{Vacuumed, vacuum};
+pub use watch::PublicationWatch;
 
 use crate::cleaning::Rules;
 
@@ -42,17 +44,21 @@ pub enum Table {
     CustomerRfm,
     CustomerSegments,
     SegmentProfiles,
+    CountedInvoices,
+    NettedCustomers,
     Publications,
 }
 
 impl Table {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Orders,
         Self::RejectedOrders,
         Self::Sources,
         Self::CustomerRfm,
         Self::CustomerSegments,
         Self::SegmentProfiles,
+        Self::CountedInvoices,
+        Self::NettedCustomers,
         Self::Publications,
     ];
 
@@ -66,6 +72,8 @@ impl Table {
             Self::CustomerRfm => "customer_rfm",
             Self::CustomerSegments => "customer_segments",
             Self::SegmentProfiles => "segment_profiles",
+            Self::CountedInvoices => "counted_invoices",
+            Self::NettedCustomers => "netted_customers",
             Self::Publications => "publications",
         }
     }
@@ -142,6 +150,15 @@ impl Lake {
         let snapshots = join_all(Table::ALL.map(|table| Snapshot::open_or_create(self, table, rules))).await;
         let snapshots = snapshots.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(Tables { snapshots: Table::ALL.into_iter().zip(snapshots).collect() })
+    }
+
+    /// Whether `table` has a version `version`.
+    async fn has_commit(&self, table: Table, version: u64) -> Result<bool> {
+        match self.store.head(&self.object_path(table, &format!("_delta_log/{version:020}.json"))).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(Error::storage(table)(error)),
+        }
     }
 
     fn table_url(&self, table: Table) -> Result<Url> {

@@ -22,6 +22,8 @@ pub struct Versions {
     pub customer_rfm: u64,
     pub customer_segments: u64,
     pub segment_profiles: u64,
+    pub counted_invoices: u64,
+    pub netted_customers: u64,
 }
 
 impl Versions {
@@ -35,6 +37,8 @@ impl Versions {
             Table::CustomerRfm => Some(self.customer_rfm),
             Table::CustomerSegments => Some(self.customer_segments),
             Table::SegmentProfiles => Some(self.segment_profiles),
+            Table::CountedInvoices => Some(self.counted_invoices),
+            Table::NettedCustomers => Some(self.netted_customers),
             Table::Publications => None,
         }
     }
@@ -90,6 +94,8 @@ impl Publication {
                 version(self.versions.customer_rfm),
                 version(self.versions.customer_segments),
                 version(self.versions.segment_profiles),
+                version(self.versions.counted_invoices),
+                version(self.versions.netted_customers),
                 version(self.orders),
                 version(self.customers),
                 version(self.invoices),
@@ -167,6 +173,8 @@ fn from_row(batch: &RecordBatch, row: usize) -> Result<Publication> {
             customer_rfm: count("customer_rfm_version")?,
             customer_segments: count("customer_segments_version")?,
             segment_profiles: count("segment_profiles_version")?,
+            counted_invoices: count("counted_invoices_version")?,
+            netted_customers: count("netted_customers_version")?,
         },
         orders: count("orders")?,
         customers: count("customers")?,

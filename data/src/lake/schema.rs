@@ -90,6 +90,8 @@ impl Table {
                 ("centroid_frequency", Float64),
                 ("centroid_monetary", Float64),
             ],
+            Self::CountedInvoices => vec![("invoice_hash", Int64)],
+            Self::NettedCustomers => vec![("customer_id", Utf8), ("monetary", money_type())],
             Self::Publications => publication_columns(),
         }
     }
@@ -107,6 +109,8 @@ fn publication_columns() -> Vec<(&'static str, DataType)> {
         ("customer_rfm_version", Int64),
         ("customer_segments_version", Int64),
         ("segment_profiles_version", Int64),
+        ("counted_invoices_version", Int64),
+        ("netted_customers_version", Int64),
         ("orders", Int64),
         ("customers", Int64),
         ("invoices", Int64),

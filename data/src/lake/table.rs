@@ -12,8 +12,9 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 
 use super::files::{FileHandle, WrittenFile, write_small_file};
-use super::{Error, Lake, Result, Table, damage};
+use super::{Error, Lake, MONTH_COLUMN, Result, Table, damage};
 use crate::cleaning::Rules;
+use crate::time::Month;
 
 const RULES_KEY: &str = "clientele.cleaningRules";
 const MAX_RETRIES: usize = 200;
@@ -24,6 +25,16 @@ pub struct DataFile {
     /// Relative to the table.
     pub path: String,
     pub bytes: u64,
+}
+
+/// What became of [`Snapshot::append_from`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    Done,
+    /// Nothing was added: the application's last version is not the one to begin from, but `at`.
+    Refused {
+        at: Option<i64>,
+    },
 }
 
 /// A table as it was at one version.
@@ -195,14 +206,71 @@ impl Snapshot {
         self.commit(actions, SaveMode::Append, application).await
     }
 
-    /// Replaces every row by those of `batch`, in one commit.
+    /// Adds `files`, which hold what application `id` has from version `from` up to `to`, in one commit; only if `from`
+    /// is the last version that it committed (`None`: it never did). So of several processes that write for one
+    /// application one succeeds, and none writes twice; needs no writer lock.
+    ///
+    /// # Errors
+    /// When the storage refuses. The commit may have been made all the same: ask again.
+    pub async fn append_from(
+        &mut self,
+        files: Vec<WrittenFile>,
+        id: &str,
+        from: Option<i64>,
+        to: i64,
+    ) -> Result<Appended> {
+        loop {
+            self.refresh().await?;
+            let at = self.application_version(id).await?;
+            if at != from {
+                return Ok(Appended::Refused { at });
+            }
+            match self.append(files.clone(), Some((id, to))).await {
+                Ok(()) => return Ok(Appended::Done),
+                // Another process has committed meanwhile: for this application, or by replacing rows.
+                Err(error) if error.is_conflict() => tracing::debug!(%error, "a commit is tried again"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Goes on to the table as it is now; whether it changed. Costs one HEAD request (in a folder, one look) if not.
+    ///
+    /// # Errors
+    /// When the storage or the table's log cannot be read.
+    pub async fn refresh(&mut self) -> Result<bool> {
+        if !self.lake.has_commit(self.table, self.version() + 1).await? {
+            return Ok(false);
+        }
+        if let Some(now) = Self::open(&self.lake, self.table, None).await? {
+            *self = now;
+        }
+        Ok(true)
+    }
+
+    /// Writes `batch`, whose columns are those of [`Table::file_schema`], as a file that [`Snapshot::append`] and
+    /// [`Snapshot::append_from`] take; rows of `orders` are all of one `month`.
+    ///
+    /// # Errors
+    /// When the rows do not fit or the storage refuses.
+    pub async fn write(&self, batch: &RecordBatch, month: Option<Month>) -> Result<WrittenFile> {
+        let partition = month.map(|month| (MONTH_COLUMN.to_owned(), month.to_string()));
+        write_small_file(&self.lake, self.table, partition, batch).await
+    }
+
+    /// Replaces every row by those of `batch`, in one commit; in none when there are no rows before and after.
     ///
     /// # Errors
     /// When the file cannot be written or the commit is refused.
     pub async fn overwrite(&mut self, batch: &RecordBatch) -> Result<()> {
-        let written = write_small_file(&self.lake, self.table, batch).await?;
+        let files = self.files()?;
+        let written = match batch.num_rows() {
+            0 if files.is_empty() => return Ok(()),
+            0 => None,
+            _ => Some(write_small_file(&self.lake, self.table, None, batch).await?),
+        };
         let now = chrono::Utc::now().timestamp_millis();
-        let removed = self.files()?.into_iter().map(|file| {
+        let removed = files.into_iter().map(|file| {
             Action::Remove(Remove {
                 path: file.path,
                 data_change: true,
@@ -211,7 +279,7 @@ impl Snapshot {
                 ..Remove::default()
             })
         });
-        let actions = removed.chain([Action::Add(written.into_add())]).collect();
+        let actions = removed.chain(written.map(|file| Action::Add(file.into_add()))).collect();
         self.commit(actions, SaveMode::Overwrite, None).await
     }
 
@@ -220,7 +288,7 @@ impl Snapshot {
     /// # Errors
     /// When the file cannot be written or the commit is refused.
     pub async fn append_rows(&mut self, batch: &RecordBatch) -> Result<()> {
-        let written = write_small_file(&self.lake, self.table, batch).await?;
+        let written = write_small_file(&self.lake, self.table, None, batch).await?;
         self.append(vec![written], None).await
     }
 

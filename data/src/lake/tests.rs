@@ -25,6 +25,8 @@ fn publication(id: i64) -> Publication {
             customer_rfm: 4,
             customer_segments: 5,
             segment_profiles: 6,
+            counted_invoices: 7,
+            netted_customers: 8,
         },
         orders: 397_884,
         customers: 4_338,

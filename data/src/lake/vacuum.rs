@@ -24,8 +24,8 @@ pub struct Vacuumed {
 
 /// Keeps the newest `keep` publications and removes what none of them, nor any table's present, needs.
 ///
-/// The caller holds the lake's writer lock. The two tables of order lines are also written without it: there,
-/// files younger than `grace` are left alone, since a writer may be about to commit them.
+/// The caller holds the lake's writer lock. The tables of order lines and the ledger are also written without it:
+/// there, files younger than `grace` are left alone, since a writer may be about to commit them.
 ///
 /// # Errors
 /// When the lake cannot be read or written.
@@ -76,7 +76,8 @@ async fn remove_others(
     dry_run: bool,
     done: &mut Vacuumed,
 ) -> Result<()> {
-    let grace = if matches!(table, Table::Orders | Table::RejectedOrders) { grace } else { Duration::ZERO };
+    let grace =
+        if matches!(table, Table::Orders | Table::RejectedOrders | Table::Sources) { grace } else { Duration::ZERO };
     for file in files(lake, table).await? {
         let of_the_log = file.path.starts_with("_delta_log/") && !file.is_unfinished();
         if of_the_log || needed.contains(&file.path) || file.age < grace {
