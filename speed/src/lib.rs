@@ -2,6 +2,7 @@
 
 pub mod frame;
 pub mod json;
+pub mod kafka;
 pub mod operators;
 pub mod topology;
 pub mod worker;

@@ -44,7 +44,9 @@ pub fn topic_id<C: ClientContext>(client: &Client<C>, name: &str, timeout: Durat
 unsafe fn described_id(event: *mut c::rd_kafka_event_t) -> Result<String, String> {
     // SAFETY: the caller keeps the event alive, and everything read here belongs to it; nulls are looked for.
     unsafe {
-        let text = |text| if text == std::ptr::null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() };
+        let text = |text: *const std::ffi::c_char| {
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+        };
         if c::rd_kafka_event_error(event) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Err(text(c::rd_kafka_event_error_string(event)));
         }

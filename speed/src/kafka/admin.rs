@@ -1,0 +1,78 @@
+//! The topics: found, made where missing, and told apart.
+
+use std::time::Duration;
+
+use data::kafka::{KafkaSettings, topic_id};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+const ASK: Duration = Duration::from_secs(10);
+
+pub struct Cluster {
+    admin: AdminClient<DefaultClientContext>,
+    brokers: String,
+}
+
+/// A topic that has to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicWish {
+    pub name: String,
+    pub partitions: u32,
+    pub configs: Vec<(&'static str, String)>,
+}
+
+impl Cluster {
+    /// # Errors
+    /// When a setting is refused.
+    pub fn new(kafka: &KafkaSettings) -> Result<Self, String> {
+        let admin = kafka.client_config().create().map_err(|error: KafkaError| error.to_string())?;
+        Ok(Self { admin, brokers: kafka.brokers.clone() })
+    }
+
+    /// How many partitions a topic has; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn partitions(&self, topic: &str) -> Result<Option<u32>, String> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), ASK).map_err(|error| {
+            format!("brokers {}: {error}; is Kafka running there, and are --brokers and [kafka] right?", self.brokers)
+        })?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        Ok(found
+            .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+            .and_then(|topic| u32::try_from(topic.partitions().len()).ok()))
+    }
+
+    /// Kafka's id of a topic; a cluster that gives none is taken at the topic's name.
+    #[must_use]
+    pub fn topic_id(&self, topic: &str) -> String {
+        topic_id(self.admin.inner(), topic, ASK).unwrap_or_else(|reason| {
+            tracing::warn!(
+                topic,
+                reason,
+                "the topic's id is unknown: a topic that is deleted and made again cannot be told apart"
+            );
+            format!("name-{topic}")
+        })
+    }
+
+    /// Makes a topic; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// When the cluster refuses.
+    pub fn create(&self, wish: &TopicWish) -> Result<(), String> {
+        let partitions = i32::try_from(wish.partitions).unwrap_or(i32::MAX);
+        let mut topic = NewTopic::new(&wish.name, partitions, TopicReplication::Fixed(-1));
+        for (name, value) in &wish.configs {
+            topic = topic.set(name, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(ASK));
+        let made = futures::executor::block_on(self.admin.create_topics([&topic], &options));
+        let refused = |reason: String| format!("topic {} cannot be made: {reason}", wish.name);
+        match made.map_err(|error| refused(error.to_string()))?.pop() {
+            None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(refused(code.to_string())),
+        }
+    }
+}

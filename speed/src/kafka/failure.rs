@@ -1,0 +1,61 @@
+//! What each of Kafka's errors asks for (EO-5).
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::worker::port::Failure;
+
+/// What to do about an error of a transactional call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The same call again.
+    Retry,
+    Fail(Failure),
+}
+
+/// Judges an error of begin, send-offsets, commit, abort or init.
+pub fn of_transaction(call: &str, error: &KafkaError) -> Verdict {
+    let told = format!("{call}: {error}");
+    match error {
+        KafkaError::Transaction(cause) if cause.is_retriable() => Verdict::Retry,
+        KafkaError::Transaction(cause) if cause.txn_requires_abort() => Verdict::Fail(Failure::Abort(told)),
+        KafkaError::Transaction(cause) if cause.is_fatal() => Verdict::Fail(Failure::Ended(told)),
+        KafkaError::Transaction(cause) => Verdict::Fail(of_code(cause.code(), told)),
+        _ => Verdict::Fail(of_code(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), told)),
+    }
+}
+
+/// The group has moved on, or the producer is over: librdkafka says so by code alone on some paths.
+fn of_code(code: RDKafkaErrorCode, told: String) -> Failure {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId | Code::RebalanceInProgress => {
+            Failure::Abort(told)
+        }
+        _ => Failure::Ended(told),
+    }
+}
+
+/// Judges an error that reading, or asking for membership, came upon; `None` when librdkafka goes on by itself.
+pub fn of_reading(error: &KafkaError) -> Option<Failure> {
+    use RDKafkaErrorCode as Code;
+    let told = error.to_string();
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => return Some(Failure::Ended(told)),
+        KafkaError::PartitionEOF(_) | KafkaError::NoMessageReceived => return None,
+        _ => {}
+    }
+    match error.rdkafka_error_code()? {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(Failure::Stop(format!(
+            "{told}: offsets that were not read yet are gone (retention, or the topic was made anew); start anew with \
+             another --group"
+        ))),
+        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+            Some(Failure::Stop(format!("{told}: grant this user what ARCHITECTURE.md lists")))
+        }
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            Some(Failure::Stop(format!("{told}: the topic was deleted; start anew with another --group")))
+        }
+        Code::Fenced | Code::FencedInstanceId | Code::PollExceeded => Some(Failure::Ended(told)),
+        _ => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! Membership of the group: a consumer that is assigned shards and fetches nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::failure;
+use crate::frame::TopicId;
+use crate::worker::port::{Change, Failure, Result};
+
+/// How often new partitions are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const ASK: Duration = Duration::from_secs(10);
+
+pub struct Member {
+    consumer: BaseConsumer<Moves>,
+    inputs: Vec<(TopicId, String)>,
+    partitions: BTreeMap<TopicId, u32>,
+    looked: Option<Instant>,
+}
+
+/// Collects what the group does while it is polled.
+#[derive(Debug, Default)]
+pub struct Moves(Mutex<Vec<Change>>);
+
+impl ClientContext for Moves {}
+
+impl ConsumerContext for Moves {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(shards) = rebalance {
+            self.push(Change::Revoked(partitions(shards)));
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(shards) = rebalance {
+            // The partitions stand for shards; what is in them is read by the reader.
+            if let Err(error) = consumer.pause(shards) {
+                tracing::warn!(%error, "the group's partitions cannot be paused");
+            }
+            self.push(Change::Assigned(partitions(shards)));
+        }
+    }
+}
+
+impl Moves {
+    fn push(&self, change: Change) {
+        self.lock().push(change);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    /// Joins the group for the partitions of `home`.
+    pub fn join(mut config: ClientConfig, home: &str, inputs: Vec<(TopicId, String)>) -> Result<Self> {
+        config.set("enable.auto.commit", "false");
+        config.set("auto.offset.reset", "latest");
+        if config.get("group.protocol") != Some("consumer") {
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+        }
+        // Nothing is fetched for long: the partitions are paused at once.
+        config.set("queued.max.messages.kbytes", "64");
+        let fail = |error: rdkafka::error::KafkaError| Failure::Ended(format!("joining the group: {error}"));
+        let consumer: BaseConsumer<Moves> = config.create_with_context(Moves::default()).map_err(fail)?;
+        consumer.subscribe(&[home]).map_err(fail)?;
+        Ok(Self { consumer, inputs, partitions: BTreeMap::new(), looked: None })
+    }
+
+    pub fn changes(&mut self) -> Result<Vec<Change>> {
+        let mut changes = self.look()?;
+        // A rebalance is an event of its own, and polling stops behind it.
+        for _ in 0..8 {
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Err(error)) => match failure::of_reading(&error) {
+                    Some(failure) => return Err(failure),
+                    None => tracing::debug!(%error, "group"),
+                },
+                Some(Ok(_)) => {}
+                None if self.consumer.context().lock().is_empty() => break,
+                None => {}
+            }
+            changes.append(&mut self.consumer.context().lock());
+        }
+        changes.append(&mut self.consumer.context().lock());
+        Ok(changes)
+    }
+
+    pub fn metadata(&self) -> Result<ConsumerGroupMetadata> {
+        self.consumer.group_metadata().ok_or_else(|| Failure::Ended("not a member of the group any more".to_owned()))
+    }
+
+    pub const fn consumer(&self) -> &BaseConsumer<Moves> {
+        &self.consumer
+    }
+
+    /// Counts the partitions of the inputs, now and then.
+    fn look(&mut self) -> Result<Vec<Change>> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return Ok(Vec::new());
+        }
+        let mut changes = Vec::new();
+        for (topic, name) in &self.inputs {
+            let count = match self.consumer.fetch_metadata(Some(name), ASK) {
+                Ok(metadata) => metadata.topics().first().map_or(0, |topic| topic.partitions().len()),
+                Err(error) if self.looked.is_some() => {
+                    tracing::debug!(%error, topic = name, "its partitions cannot be counted now");
+                    continue;
+                }
+                Err(error) => return Err(Failure::Ended(format!("topic {name}: {error}"))),
+            };
+            let count = u32::try_from(count).unwrap_or_default();
+            if self.partitions.insert(*topic, count) != Some(count) {
+                changes.push(Change::Partitions(*topic, count));
+            }
+        }
+        self.looked = Some(Instant::now());
+        Ok(changes)
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<u32> {
+    let mut partitions: Vec<u32> =
+        list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
+    partitions.sort_unstable();
+    partitions
+}

@@ -1,0 +1,11 @@
+//! Kafka as workers want it: the one place of this crate that knows rdkafka.
+
+mod admin;
+mod failure;
+mod member;
+mod port;
+mod producer;
+mod reader;
+
+pub use admin::{Cluster, TopicWish};
+pub use port::{Delivery, KafkaPort, Start};
