@@ -6,7 +6,7 @@ use std::thread;
 
 use arrow::array::{Array, AsArray, DictionaryArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Decimal64Type, Field, Int32Type, Schema, TimestampMicrosecondType};
-use data::lake::{DataFile, FileHandle, Snapshot, Table};
+use data::lake::{DataFile, FileHandle, Snapshot, SourceRow, Table};
 use data::merge::{CustomerHash, InvoiceHash};
 use data::{EventTime, Money};
 use hashbrown::HashTable;
@@ -16,8 +16,11 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
 use crate::ingest::Dictionary;
+use crate::topics::{self, Lines};
 
 const COLUMNS: [&str; 5] = ["invoice", "customer_id", "amount", "country", "ordered_at"];
+/// Read where it may name topics.
+const SOURCE: &str = "source";
 const BATCH_ROWS: usize = 1 << 17;
 
 /// The customers of a snapshot, sorted by id; the columns are of one length.
@@ -37,6 +40,8 @@ pub struct Customers {
     pub netted: Vec<(String, Money)>,
     /// Accepted lines behind all of it.
     pub lines: u64,
+    /// Those of them that came from topics, by source.
+    pub archived: Lines,
 }
 
 impl Customers {
@@ -104,9 +109,12 @@ fn fold_file(orders: &Snapshot, file: &DataFile, fold: &mut Fold, runtime: &Hand
 fn fold_row_groups(handle: &FileHandle, fold: &mut Fold) -> parquet::errors::Result<()> {
     let options = ArrowReaderOptions::new().with_schema(Arc::new(reading_schema()));
     let metadata = ArrowReaderMetadata::load(handle, options)?;
-    let projection = ProjectionMask::columns(metadata.metadata().file_metadata().schema_descr(), COLUMNS);
+    let columns = metadata.metadata().file_metadata().schema_descr();
+    let projection = ProjectionMask::columns(columns, COLUMNS);
+    let with_source = ProjectionMask::columns(columns, COLUMNS.into_iter().chain([SOURCE]));
     // A batch never spans row groups: each has a dictionary of its own.
-    for group in 0..metadata.metadata().num_row_groups() {
+    for (group, content) in metadata.metadata().row_groups().iter().enumerate() {
+        let projection = if topics::may_be_in(content) { &with_source } else { &projection };
         let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(handle.clone(), metadata.clone())
             .with_projection(projection.clone())
             .with_row_groups(vec![group])
@@ -163,6 +171,7 @@ struct Fold {
     hashes: Vec<CustomerHash>,
     invoices: Invoices,
     lines: u64,
+    archived: Lines,
 }
 
 /// Customer and invoice of one row group's lines, by the codes of its dictionaries.
@@ -204,6 +213,9 @@ impl Fold {
         let country_of = countries.map(|name| self.countries.code(name.as_bytes()));
         self.make_room();
         self.lines += batch.num_rows() as u64;
+        if batch.column_by_name(SOURCE).is_some() {
+            self.count_archived(&Codes::of(batch, SOURCE)?);
+        }
         let mut before = (-1, -1);
         let keys = customers.keys.iter().zip(invoices.keys).zip(countries.keys);
         for (((customer_key, invoice_key), country_key), (amount, time)) in keys.zip(amounts.iter().zip(times)) {
@@ -234,6 +246,16 @@ impl Fold {
         Ok(())
     }
 
+    fn count_archived(&mut self, sources: &Codes<'_>) {
+        let mut lines = vec![0; sources.values.len()];
+        sources.keys.iter().for_each(|key| lines[*key as usize] += 1);
+        for (source, lines) in sources.values.iter().flatten().zip(lines) {
+            if lines > 0 && source.starts_with(SourceRow::TOPIC) {
+                *self.archived.entry(source.to_owned()).or_default() += lines;
+            }
+        }
+    }
+
     /// Makes a row for every customer that has an id.
     fn make_room(&mut self) {
         self.totals.resize(self.ids.len(), Totals::default());
@@ -248,6 +270,9 @@ impl Fold {
         let renumbered: Vec<u32> = (0..other.ids.len()).map(|code| self.ids.code(other.ids.get(code as u32))).collect();
         self.make_room();
         self.lines += other.lines;
+        for (source, lines) in other.archived {
+            *self.archived.entry(source).or_default() += lines;
+        }
         for (theirs, &customer) in other.totals.iter().zip(&renumbered) {
             let country = self.countries.code(other.countries.get(theirs.country));
             let ours = &mut self.totals[customer as usize];
@@ -274,7 +299,7 @@ impl Fold {
         let mut order: Vec<u32> = (0..self.ids.len() as u32).collect();
         order.sort_unstable_by(|one, other| self.ids.get(*one).cmp(self.ids.get(*other)));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut customers = Customers { lines: self.lines, ..Customers::default() };
+        let mut customers = Customers { lines: self.lines, archived: self.archived, ..Customers::default() };
         let mut revenue = Money::ZERO;
         for code in order {
             let totals = self.totals[code as usize];

@@ -16,3 +16,4 @@ pub mod run;
 pub mod show;
 pub mod source;
 pub mod tables;
+pub mod topics;

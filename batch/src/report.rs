@@ -10,6 +10,7 @@ use crate::features::Customers;
 use crate::ingest::{Counts, Ingested};
 use crate::model::Fit;
 use crate::rfm::{Scores, Scoring};
+use crate::topics::TopicReport;
 
 /// What one run found; `publication` and `published_at` are added when it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +20,9 @@ pub struct Report {
     /// Every line that the lake has read so far.
     pub lake: Input,
     pub sources: Vec<Value>,
+    /// Topic partitions that the speed layer archives; their lines are among those of the lake.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicReport>,
     pub customers: usize,
     pub invoices: i64,
     pub revenue: Money,
@@ -202,6 +206,7 @@ impl Computed {
             input,
             lake,
             sources: sources.iter().filter_map(|source| serde_json::to_value(source).ok()).collect(),
+            topics: Vec::new(),
             customers: self.customers.len(),
             invoices: self.customers.frequency.iter().sum(),
             revenue: self.revenue(),

@@ -17,6 +17,7 @@ use crate::progress::Progress;
 use crate::report::Computed;
 use crate::source::{self, Source};
 use crate::tables;
+use crate::topics;
 
 /// What a run is given besides its configuration.
 pub struct Context<'a> {
@@ -97,10 +98,14 @@ impl Context<'_> {
         let previous = writing.previous.take();
         let computed = self.compute(writing, previous.as_ref(), &mut clock)?;
         self.publish_tables(writing, &computed)?;
+        let archived = topics::archived(&mut writing.tables, &mut writing.ledger, &computed.customers.archived);
+        let archived = self.runtime.block_on(archived)?;
         clock.end("tables");
-        let totals = writing.ledger.totals()?;
-        let report =
+        let mut totals = writing.ledger.totals()?;
+        totals.add(&archived.counts);
+        let mut report =
             computed.report(&self.config.scoring, &self.config.currency, ingested.as_ref(), &totals, clock.done);
+        report.topics = archived.topics;
         let publication = Publication {
             id: previous.as_ref().map_or(1, |previous| previous.id + 1),
             published_at: EventTime::now(),
@@ -111,7 +116,7 @@ impl Context<'_> {
             invoices: u64::try_from(report.invoices).unwrap_or_default(),
             revenue: report.revenue,
             quality: quality(&computed),
-            kafka_offsets: BTreeMap::new(),
+            kafka_offsets: archived.offsets,
             model: serde_json::to_string(&computed.fit.model)?,
             report: serde_json::to_string(&report)?,
         };

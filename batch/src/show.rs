@@ -176,6 +176,7 @@ pub fn history_entry(publication: &Publication) -> Value {
             "davies_bouldin": quality.davies_bouldin,
             "calinski_harabasz": quality.calinski_harabasz,
         },
+        "kafka_offsets": publication.kafka_offsets,
         "versions": publication.versions,
     })
 }

@@ -114,7 +114,7 @@ impl Counts {
         Ok(Self { accepted, rejected, blank: 0 })
     }
 
-    fn reject(&mut self, reason: Reason) {
+    pub fn reject(&mut self, reason: Reason) {
         if let Some(count) = self.rejected.get_mut(reason.index()) {
             *count += 1;
         }

@@ -1,5 +1,7 @@
 //! The lake's memory of its sources, and what it says about a source that comes.
 
+use std::collections::{BTreeMap, HashSet};
+
 use data::EventTime;
 use data::lake::{SourceRow, Table, Tables};
 
@@ -13,9 +15,14 @@ const REFUSED_OVERLAP: f64 = 0.5;
 const NOTED_OVERLAP: f64 = 0.02;
 
 /// Every committed source.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ledger {
+    /// Files.
     entries: Vec<Entry>,
+    /// Topic partitions by id.
+    topics: BTreeMap<String, SourceRow>,
+    /// The table's data files that were searched for topic partitions.
+    seen: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -49,13 +56,22 @@ impl Ledger {
     /// # Errors
     /// When the tables cannot be read or written.
     pub async fn open(tables: &mut Tables) -> Result<Self> {
-        let mut rows = tables.get(Table::Sources).sources().await?;
+        let seen = tables.get(Table::Sources).files()?.into_iter().map(|file| file.path).collect();
+        let rows = tables.get(Table::Sources).sources().await?;
+        let topics = rows.iter().filter(|row| row.topic_partition().is_some()).cloned();
+        let topics: BTreeMap<_, _> = topics.map(|row| (row.source_id.clone(), row)).collect();
+        let mut rows: Vec<SourceRow> = rows.into_iter().filter(|row| row.topic_partition().is_none()).collect();
         if let Some(last) = rows.last() {
             let id = SourceRow::application_id(&last.source_id);
             if tables.get(Table::Orders).application_version(&id).await?.is_none() {
                 tracing::info!(source = last.source, "an earlier ingest of this source was cut off; it is read again");
                 rows.pop();
-                let batches = rows.iter().map(SourceRow::to_batch).collect::<data::lake::Result<Vec<_>>>()?;
+                // A topic partition that is registered meanwhile has a file of its own, which stays.
+                let batches = rows
+                    .iter()
+                    .chain(topics.values())
+                    .map(SourceRow::to_batch)
+                    .collect::<data::lake::Result<Vec<_>>>()?;
                 let schema = std::sync::Arc::new(Table::Sources.file_schema());
                 let kept = arrow::compute::concat_batches(&schema, &batches)?;
                 tables.get_mut(Table::Sources).overwrite(&kept).await?;
@@ -63,10 +79,26 @@ impl Ledger {
         }
         let entries =
             rows.into_iter().map(|row| Ok(Entry { fingerprint: serde_json::from_str(&row.fingerprint)?, row }));
-        Ok(Self { entries: entries.collect::<Result<_>>()? })
+        Ok(Self { entries: entries.collect::<Result<_>>()?, topics, seen })
     }
 
-    /// Lines read, accepted and rejected by every committed source.
+    /// Every topic partition that is registered by now; brings the table in `tables` up to date.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn topics(&mut self, tables: &mut Tables) -> Result<Vec<SourceRow>> {
+        let sources = tables.get_mut(Table::Sources);
+        sources.refresh().await?;
+        for file in sources.files()? {
+            if self.seen.insert(file.path.clone()) {
+                let rows = sources.sources_of(&file).await?.into_iter().filter(|row| row.topic_partition().is_some());
+                self.topics.extend(rows.map(|row| (row.source_id.clone(), row)));
+            }
+        }
+        Ok(self.topics.values().cloned().collect())
+    }
+
+    /// Lines read, accepted and rejected by every committed file.
     ///
     /// # Errors
     /// When a row's counts are no JSON.
@@ -184,7 +216,7 @@ mod tests {
             fingerprint: "{}".to_owned(),
             evidence: "[]".to_owned(),
         };
-        let mut ledger = Ledger { entries: Vec::new() };
+        let mut ledger = Ledger::default();
         assert!(ledger.next_time() < ahead);
         let dates = Dates { format: DateFormat::Order(DayMonth::MonthFirst), evidence: DateEvidence::default() };
         ledger.add(row, Fingerprint::new(b"", 0, true, Sketch::default(), dates));

@@ -31,7 +31,7 @@ pub struct DataFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     Done,
-    /// Nothing was added: the application's last version is not the one to begin from, but `at`.
+    /// Nothing was added: the application's last version is `at`, not the one to begin from or already the one to reach.
     Refused {
         at: Option<i64>,
     },
@@ -207,7 +207,7 @@ impl Snapshot {
     }
 
     /// Adds `files`, which hold what application `id` has from version `from` up to `to`, in one commit; only if `from`
-    /// is the last version that it committed (`None`: it never did). So of several processes that write for one
+    /// is the last version that it committed (`None`: it never did) and `to` is beyond it. So of several processes that write for one
     /// application one succeeds, and none writes twice; needs no writer lock.
     ///
     /// # Errors
@@ -222,7 +222,7 @@ impl Snapshot {
         loop {
             self.refresh().await?;
             let at = self.application_version(id).await?;
-            if at != from {
+            if at != from || at.is_some_and(|at| at >= to) {
                 return Ok(Appended::Refused { at });
             }
             match self.append(files.clone(), Some((id, to))).await {

@@ -178,6 +178,62 @@ async fn an_application_commits_under_its_version() {
     assert_eq!(again.application_version("source:2").await.expect("a log"), None);
 }
 
+#[tokio::test]
+async fn of_two_that_go_on_from_the_same_version_one_succeeds() {
+    let (_folder, lake) = lake();
+    lake.tables(&Rules::default()).await.expect("tables");
+    let open = async || lake.snapshot(Table::Orders, None).await.expect("a table").expect("a table");
+    let (mut one, mut other) = (open().await, open().await);
+    let append = async |orders: &mut Snapshot, from, to| orders.append_from(Vec::new(), "a", from, to).await;
+    assert_eq!(append(&mut one, None, 5).await.expect("a commit"), Appended::Done);
+    assert_eq!(append(&mut other, None, 7).await.expect("a table"), Appended::Refused { at: Some(5) });
+    assert_eq!(append(&mut other, Some(5), 5).await.expect("a table"), Appended::Refused { at: Some(5) });
+    let (first, second) = tokio::join!(append(&mut one, Some(5), 8), append(&mut other, Some(5), 9));
+    let done = [first.expect("a table"), second.expect("a table")];
+    let at = open().await.application_version("a").await.expect("a log");
+    assert!(done.contains(&Appended::Done) && done.contains(&Appended::Refused { at }), "{done:?} {at:?}");
+}
+
+#[tokio::test]
+async fn a_topic_partition_is_registered_once() {
+    let (_folder, lake) = lake();
+    lake.tables(&Rules::default()).await.expect("tables");
+    let row = SourceRow::for_topic("uuid", "orders", 3);
+    assert_eq!(row.topic_partition().map(|place| place.to_string()).as_deref(), Some("uuid:3"));
+    let open = async || lake.snapshot(Table::Sources, None).await.expect("a table").expect("a table");
+    let (mut one, mut other) = (open().await, open().await);
+    let (first, second) = tokio::join!(one.register(&row), other.register(&row));
+    assert_ne!(first.expect("a commit"), second.expect("a commit"));
+    assert!(!other.register(&row).await.expect("a table"));
+    assert!(other.register(&SourceRow::for_topic("uuid", "orders", 4)).await.expect("a commit"));
+    assert_eq!(open().await.sources().await.expect("rows").len(), 2);
+}
+
+#[tokio::test]
+async fn a_watch_finds_what_is_newer() {
+    let (_folder, lake) = lake();
+    let mut watch = PublicationWatch::new(lake.clone(), None);
+    assert_eq!(watch.poll().await.expect("no lake yet"), None);
+    let mut tables = lake.tables(&Rules::default()).await.expect("tables");
+    assert_eq!(watch.poll().await.expect("a look"), None);
+    let mut publish = async |id| {
+        let rows = publication(id).to_batch().expect("a row");
+        tables.get_mut(Table::Publications).append_rows(&rows).await.expect("a commit");
+    };
+    publish(1).await;
+    publish(2).await;
+    let mut later = PublicationWatch::new(lake.clone(), Some(1));
+    let found = async |watch: &mut PublicationWatch| watch.poll().await.expect("a look").map(|found| found.id);
+    assert_eq!((found(&mut watch).await, found(&mut watch).await), (Some(2), None));
+    assert_eq!((found(&mut later).await, found(&mut later).await), (Some(2), None));
+    let kept = publication(2).to_batch().expect("a row");
+    let publications = tables.get_mut(Table::Publications);
+    publications.overwrite(&kept).await.expect("a commit");
+    assert_eq!(found(&mut watch).await, None, "forgetting is nothing new");
+    publications.append_rows(&publication(3).to_batch().expect("a row")).await.expect("a commit");
+    assert_eq!((found(&mut watch).await, found(&mut watch).await), (Some(3), None));
+}
+
 #[test]
 fn a_lake_that_is_not_there_is_not_made() {
     let folder = tempfile::tempdir().expect("a temporary folder");
