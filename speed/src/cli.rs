@@ -1,0 +1,102 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::kafka::Delivery;
+
+/// Joins live orders with the published segments and keeps them current, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "speed", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  speed run --brokers localhost:9092 --lake ./lake       process orders until Ctrl-C
+  speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
+  speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
+
+Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
+RUST_LOG=debug shows more of what happens.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Process the topic of orders until the end of the process
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  speed run --brokers localhost:9092 --lake ./lake
+  speed run --config speed.toml --from latest
+  speed run --brokers broker:9093 --kafka security.protocol=SASL_SSL --kafka sasl.mechanism=SCRAM-SHA-512 \\
+            --kafka sasl.username=clientele --kafka sasl.password=\"$PASSWORD\" --kafka ssl.ca.location=ca.pem
+  speed run --brokers \"$(cat broker.address)\" --delivery at-least-once     with the embedded broker
+
+A second process of the same group takes its share of the partitions; the orders of one that dies go to the others.";
+
+/// What every command wants to know.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Kafka brokers to begin with: host:port,… [default: localhost:9092]
+    #[arg(long, env = "CLIENTELE_BROKERS", value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// Any property of librdkafka; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = data::kafka::parse_property)]
+    pub kafka: Vec<(String, String)>,
+    /// Folder, or s3://bucket/prefix (credentials and endpoint from AWS_… variables) [default: ./lake]
+    #[arg(long, env = "CLIENTELE_LAKE", value_name = "DIR")]
+    pub lake: Option<String>,
+    /// Consumer group; what it has committed decides where a run goes on [default: clientele]
+    #[arg(long, env = "CLIENTELE_GROUP", value_name = "NAME")]
+    pub group: Option<String>,
+    /// Settings in TOML; the environment and flags go before it
+    #[arg(long, env = "CLIENTELE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// exactly-once in Kafka's transactions, or at-least-once where a broker has none [default: exactly-once]
+    #[arg(long, env = "CLIENTELE_DELIVERY", value_name = "GUARANTEE")]
+    pub delivery: Option<Delivery>,
+    /// Where a new group begins: earliest, latest or a time such as 2026-11-01T00:00:00Z [default: earliest]
+    #[arg(long, env = "CLIENTELE_FROM", value_name = "WHERE")]
+    pub from: Option<String>,
+    /// Threads that process orders [default: one for each core, at most one for each partition]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+    /// A name that this process keeps over restarts and no other has: its partitions then wait for it, and what it
+    /// left open is ended at once
+    #[arg(long, env = "CLIENTELE_INSTANCE", value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Address of /metrics, /healthz and /readyz; "off" for none [default: 127.0.0.1:9464, or a free port near it]
+    #[arg(long, env = "CLIENTELE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Read dates such as 3/4/2011 as mdy or dmy, or by a pattern [default: mdy; ISO 8601 needs none]
+    #[arg(long, env = "CLIENTELE_DATE_FORMAT", value_name = "FORMAT")]
+    pub date_format: Option<String>,
+    /// Leave the archive of orders in the lake to another process
+    #[arg(long)]
+    pub no_archive: bool,
+    /// Only errors on stderr
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Where /metrics and its like are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Off,
+    /// The address, or when `near`, one of the next free ports.
+    At {
+        address: SocketAddr,
+        near: bool,
+    },
+}

@@ -1,0 +1,196 @@
+//! What a run is asked for: a TOML file, then the environment, then flags; checked once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use data::kafka::KafkaSettings;
+use data::{DateFormat, DayMonth, EventTime};
+use serde::Deserialize;
+
+use crate::cli::{Common, Listen, RunArgs};
+use crate::error::{Error, Result};
+use crate::kafka::{Delivery, Start};
+use crate::topology::TopicNames;
+use crate::worker::Limits;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// More would mean epochs near the transaction timeout of 10 s (EO-4).
+const LONGEST_EPOCH_MS: u64 = 2_000;
+
+/// The configuration file as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {
+    lake: Option<String>,
+    group: Option<String>,
+    instance: Option<String>,
+    delivery: Option<Delivery>,
+    from: Option<String>,
+    workers: Option<u32>,
+    listen: Option<String>,
+    date_format: Option<String>,
+    kafka: KafkaSettings,
+    topics: TopicNames,
+    epoch: RawEpoch,
+    archive: RawArchive,
+    time: RawTime,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawEpoch {
+    longest_ms: Option<u64>,
+    shortest_ms: Option<u64>,
+    records: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawArchive {
+    enabled: Option<bool>,
+    interval_seconds: Option<u64>,
+    records: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawTime {
+    lateness_seconds: Option<u64>,
+    idleness_seconds: Option<u64>,
+}
+
+/// Where everything is: what every command needs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub kafka: KafkaSettings,
+    pub lake: String,
+    pub group: String,
+    pub topics: TopicNames,
+}
+
+/// Everything a run needs, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub place: Place,
+    pub instance: Option<String>,
+    pub delivery: Delivery,
+    pub start: Start,
+    pub workers: Option<u32>,
+    pub listen: Listen,
+    pub dates: DateFormat,
+    pub limits: Limits,
+    /// How often the lake is given what was processed; `None` for never.
+    pub archive_every: Option<Duration>,
+    pub lateness: Duration,
+    pub idleness: Duration,
+}
+
+impl RawConfig {
+    /// Reads a configuration file, if one is named.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is wrong with it.
+    pub fn read(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let fail = |reason: String| Error::Config { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| fail(error.to_string()))
+    }
+
+    /// Lays environment and flags over the file: where everything is.
+    #[must_use]
+    pub fn place(&self, common: &Common) -> Place {
+        let mut kafka = self.kafka.clone();
+        if let Some(brokers) = &common.brokers {
+            kafka.brokers.clone_from(brokers);
+        }
+        if kafka.brokers.is_empty() {
+            "localhost:9092".clone_into(&mut kafka.brokers);
+        }
+        Place {
+            kafka: kafka.with(common.kafka.iter().cloned()),
+            lake: common.lake.clone().or_else(|| self.lake.clone()).unwrap_or_else(|| "./lake".to_owned()),
+            group: common.group.clone().or_else(|| self.group.clone()).unwrap_or_else(|| "clientele".to_owned()),
+            topics: self.topics.clone(),
+        }
+    }
+
+    /// Lays environment and flags over the file and checks the whole.
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub fn check(self, args: &RunArgs) -> Result<Config> {
+        let place = self.place(&args.common);
+        let delivery = args.delivery.or(self.delivery).unwrap_or_default();
+        let start = args.from.as_ref().or(self.from.as_ref()).map_or(Ok(Start::Earliest), |text| start(text))?;
+        let dates = args.date_format.as_ref().or(self.date_format.as_ref());
+        let dates = dates.map_or(Ok(DateFormat::Order(DayMonth::MonthFirst)), |text| {
+            DateFormat::from_flag(text).map_err(|reason| Error::Setting { name: "date_format", reason })
+        })?;
+        let workers = args.workers.or(self.workers);
+        if workers == Some(0) {
+            return Err(Error::Setting { name: "workers", reason: "at least one is needed".to_owned() });
+        }
+        let seconds = |given: Option<u64>, default| Duration::from_secs(given.unwrap_or(default));
+        let archive_every = seconds(self.archive.interval_seconds, 30);
+        let archives = !args.no_archive && self.archive.enabled.unwrap_or(true);
+        Ok(Config {
+            place,
+            instance: args.instance.clone().or_else(|| self.instance.clone()),
+            delivery,
+            start,
+            workers,
+            listen: listen(args.listen.as_deref().or(self.listen.as_deref()))?,
+            dates,
+            limits: self.limits(delivery, archive_every)?,
+            archive_every: archives.then_some(archive_every),
+            lateness: seconds(self.time.lateness_seconds, 10),
+            idleness: seconds(self.time.idleness_seconds, 30),
+        })
+    }
+
+    fn limits(&self, delivery: Delivery, cut_every: Duration) -> Result<Limits> {
+        let defaults = Limits::default();
+        let millis = |given: Option<u64>, default| given.map_or(default, Duration::from_millis);
+        let epoch = millis(self.epoch.longest_ms, defaults.epoch);
+        if epoch.is_zero() || epoch > Duration::from_millis(LONGEST_EPOCH_MS) {
+            let reason = format!("an epoch takes from 1 to {LONGEST_EPOCH_MS} ms, far below the transaction timeout");
+            return Err(Error::Setting { name: "epoch.longest_ms", reason });
+        }
+        Ok(Limits {
+            epoch,
+            shortest_epoch: millis(self.epoch.shortest_ms, defaults.shortest_epoch).min(epoch),
+            epoch_records: self.epoch.records.unwrap_or(defaults.epoch_records).max(1),
+            cut_every,
+            cut_records: self.archive.records.map_or(defaults.cut_records, i64::from).max(1),
+            cut_behind_backlog: delivery == Delivery::AtLeastOnce,
+            ..defaults
+        })
+    }
+}
+
+fn start(text: &str) -> Result<Start> {
+    match text {
+        "earliest" => Ok(Start::Earliest),
+        "latest" => Ok(Start::Latest),
+        _ => {
+            let time: Option<EventTime> = DateFormat::Order(DayMonth::MonthFirst).parse(text.as_bytes());
+            time.map(Start::Time).ok_or_else(|| Error::Setting {
+                name: "from",
+                reason: format!("{text:?} is neither earliest nor latest nor a time such as 2026-11-01T00:00:00Z"),
+            })
+        }
+    }
+}
+
+fn listen(text: Option<&str>) -> Result<Listen> {
+    match text {
+        None => Ok(Listen::At { address: LISTEN, near: true }),
+        Some("off") => Ok(Listen::Off),
+        Some(text) => text.parse().map(|address| Listen::At { address, near: false }).map_err(|_| Error::Setting {
+            name: "listen",
+            reason: format!("{text:?} is no address such as 127.0.0.1:9464, nor off"),
+        }),
+    }
+}

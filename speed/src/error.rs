@@ -1,0 +1,34 @@
+//! What can go wrong, in words that say what to do.
+
+use std::path::PathBuf;
+
+use crate::worker::port::Failure;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("configuration {}: {reason}", .path.display())]
+    Config { path: PathBuf, reason: String },
+    #[error("setting {name}: {reason}")]
+    Setting { name: &'static str, reason: String },
+    #[error(transparent)]
+    Lake(#[from] data::lake::Error),
+    #[error("{0}")]
+    Kafka(String),
+    #[error("{0}")]
+    Worker(#[from] Failure),
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+}
+
+impl Error {
+    /// 2 for what the caller wrote wrong, 1 for everything else.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config { .. } | Self::Setting { .. } => 2,
+            _ => 1,
+        }
+    }
+}
