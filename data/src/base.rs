@@ -18,6 +18,7 @@ use crate::{EventTime, Money};
 #[derive(Debug)]
 pub struct Base {
     pub publication: i64,
+    pub published_at: EventTime,
     /// What the publication counts recency to.
     pub reference: EventTime,
     pub model: Model,
@@ -36,6 +37,7 @@ pub struct Base {
 #[derive(Debug, Default)]
 pub struct BaseParts {
     pub publication: i64,
+    pub published_at: EventTime,
     pub reference: EventTime,
     /// Sorted by id, without doubles.
     pub customers: Vec<(String, Totals)>,
@@ -51,6 +53,7 @@ impl Base {
         customers.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut base = Self {
             publication: parts.publication,
+            published_at: parts.published_at,
             reference: parts.reference,
             model,
             invoices: parts.invoices,

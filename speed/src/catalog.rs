@@ -56,7 +56,12 @@ impl Catalog {
 
     async fn look(&self, watch: &mut PublicationWatch) -> Result<()> {
         let Some(publication) = watch.poll().await? else { return Ok(()) };
-        let base = Arc::new(load(&self.lake, &publication).await?);
+        let loaded = load(&self.lake, &publication).await;
+        if loaded.is_err() {
+            // Found again by the next look.
+            *watch = PublicationWatch::new(self.lake.clone(), Some(self.newest().publication));
+        }
+        let base = Arc::new(loaded?);
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *newest, base);
         drop(newest);
@@ -89,7 +94,8 @@ impl Shelf for Catalog {
             let publication = self.lake.publication(Some(id)).await?;
             load(&self.lake, &publication).await
         });
-        let base = Arc::new(loaded.inspect_err(|error| tracing::warn!(id, %error, "an older publication is gone")).ok()?);
+        let base =
+            Arc::new(loaded.inspect_err(|error| tracing::warn!(id, %error, "an older publication is gone")).ok()?);
         self.older.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&base));
         Some(base)
     }

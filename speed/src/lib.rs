@@ -1,8 +1,15 @@
 //! The speed layer: keyed stream operators over Kafka, exactly once, joined with the published segments.
 
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod error;
 pub mod frame;
+pub mod http;
 pub mod json;
 pub mod kafka;
 pub mod operators;
+pub mod run;
+pub mod telemetry;
 pub mod topology;
 pub mod worker;

@@ -144,6 +144,11 @@ impl Topology {
         self.topics.get(usize::from(topic.0)).map_or("", String::as_str)
     }
 
+    #[must_use]
+    pub fn is_dead_letters(&self, topic: TopicId) -> bool {
+        self.operators.iter().any(|spec| spec.inputs.iter().any(|input| input.dead_letters == Some(topic)))
+    }
+
     /// Every input topic once.
     #[must_use]
     pub fn inputs(&self) -> Vec<TopicId> {

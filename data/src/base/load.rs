@@ -38,6 +38,7 @@ impl Base {
         let model = serde_json::from_str(&publication.model).map_err(|error| broken(Table::Publications, error))?;
         let parts = BaseParts {
             publication: publication.id,
+            published_at: publication.published_at,
             reference: publication.reference_time,
             covered: covered(&publication.kafka_offsets)?,
             ..BaseParts::default()

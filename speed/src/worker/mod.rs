@@ -56,6 +56,7 @@ impl Default for Limits {
 pub struct Step {
     pub records: usize,
     pub emitted: usize,
+    pub dead_letters: usize,
     /// An epoch was committed: how long it was open.
     pub committed: Option<Duration>,
     /// An epoch was aborted: why.
@@ -244,6 +245,7 @@ impl<P: Reading + Writing> Worker<P> {
     fn send(&mut self, step: &mut Step) -> Result<()> {
         step.emitted += self.effects.len();
         for record in self.effects.records() {
+            step.dead_letters += usize::from(self.topology.is_dead_letters(record.target.topic()));
             self.port.send(&record)?;
         }
         self.effects.clear();

@@ -1,0 +1,301 @@
+//! The whole of a run: topics → publication → workers, until somebody says stop.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use data::EventTime;
+use data::lake::{Lake, Table};
+
+use crate::catalog::Catalog;
+use crate::config::{Config, Place};
+use crate::error::{Error, Result};
+use crate::http::{self, Health};
+use crate::kafka::{Cluster, KafkaPort, TopicWish};
+use crate::operators::segments::{Reading, Shelf};
+use crate::topology::{Plan, Topology, topology};
+use crate::worker::port::{Failure, Writing};
+use crate::worker::{Step, Worker};
+
+/// Partitions of the topic `orders` when nobody has made it.
+const PARTITIONS: u32 = 4;
+/// A worker that ended is started anew after the first of these, one that keeps ending after the last.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
+
+/// What the threads of a run share.
+pub struct Shared {
+    pub stop: AtomicBool,
+    pub health: Arc<Health>,
+    /// The shards that this process runs now.
+    pub owned: Mutex<BTreeSet<u32>>,
+    failure: Mutex<Option<Failure>>,
+}
+
+/// Runs until `stop` is set or a worker needs a person.
+///
+/// # Errors
+/// When the lake or the cluster cannot be used, or a worker stopped for good.
+pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    let shared = Arc::new(Shared {
+        stop: AtomicBool::new(false),
+        health: Arc::default(),
+        owned: Mutex::default(),
+        failure: Mutex::default(),
+    });
+    let asked = Arc::clone(&shared);
+    tokio::spawn(async move {
+        stop.await;
+        tracing::info!("stopping: what is open is committed first");
+        asked.stop.store(true, Ordering::Relaxed);
+    });
+    if let Some(address) = http::serve(config.listen, Arc::clone(&shared.health)).await? {
+        tracing::info!("metrics on http://{address}/metrics");
+    }
+    let lake = Lake::open_existing(&config.place.lake)?;
+    let stopped = || shared.stop.load(Ordering::Relaxed);
+    let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
+    let topology = Arc::new(prepare(&config, &lake).await?);
+    tokio::spawn(Arc::clone(&catalog).keep_up(watch));
+    shared.health.ready.store(true, Ordering::Relaxed);
+
+    let workers = start_workers(&config, &shared, &catalog, &topology);
+    observe(&shared, &catalog).await;
+    for worker in workers {
+        if worker.join().is_err() {
+            shared.fail(Failure::Stop("a worker thread panicked; its message is above".to_owned()));
+        }
+    }
+    let failure = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+/// Sees to it that the topics are there, and lays the operators over them.
+async fn prepare(config: &Config, lake: &Lake) -> Result<Topology> {
+    let rules = match lake.snapshot(Table::Orders, None).await? {
+        Some(orders) => orders.rules()?,
+        None => data::Rules::default(),
+    };
+    let reading = Reading { rules, dates: config.dates.clone() };
+    let (place, lateness, idleness) = (config.place.clone(), config.lateness, config.idleness);
+    let prepared = tokio::task::spawn_blocking(move || {
+        let (shards, orders_id) = topics(&place)?;
+        let topics = place.topics;
+        Ok(topology(&Plan { topics, shards, orders_id: orders_id.into(), reading, lateness, idleness }))
+    });
+    let topology = prepared.await.map_err(|error| Error::Kafka(error.to_string()))?;
+    topology.map_err(Error::Kafka)
+}
+
+/// Finds or makes the topics; how many shards there are, and the id of `orders`.
+fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
+    let names = &place.topics;
+    let cluster = Cluster::new(&place.kafka)?;
+    let ensure = |name: &str, partitions: u32, configs: &[(&'static str, &str)]| {
+        if let Some(found) = cluster.partitions(name)? {
+            return Ok(found);
+        }
+        let configs = configs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        cluster.create(&TopicWish { name: name.to_owned(), partitions, configs })?;
+        tracing::info!(topic = name, partitions, "topic made");
+        Ok::<u32, String>(partitions)
+    };
+    let orders = ensure(&names.orders, PARTITIONS, &[("retention.ms", "-1")])?;
+    // Shards are counted once, when the state's topic is made: a key never changes its shard afterwards.
+    let shards =
+        ensure(&names.customer_state, orders, &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")])?;
+    let by_customer = ensure(&names.orders_by_customer, shards, &[("retention.ms", "-1")])?;
+    if by_customer != shards {
+        return Err(format!(
+            "topic {} has {by_customer} partitions and {} has {shards}: they must be as many, and never change",
+            names.orders_by_customer, names.customer_state
+        ));
+    }
+    for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
+        ensure(name, shards, &[])?;
+    }
+    Ok((shards, cluster.topic_id(&names.orders)))
+}
+
+fn start_workers(
+    config: &Config,
+    shared: &Arc<Shared>,
+    catalog: &Arc<Catalog>,
+    topology: &Arc<Topology>,
+) -> Vec<thread::JoinHandle<()>> {
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
+    let count = config.workers.unwrap_or(cores).clamp(1, topology.shards.max(1));
+    let names = Names::claim(&config.place.group, config.instance.as_deref());
+    tracing::info!(
+        workers = count,
+        shards = topology.shards,
+        group = config.place.group,
+        name = names.process,
+        "started"
+    );
+    let names = Arc::new(names);
+    (0..count)
+        .map(|number| {
+            let (config, shared, names) = (config.clone(), Arc::clone(shared), Arc::clone(&names));
+            let (catalog, topology) = (Arc::clone(catalog), Arc::clone(topology));
+            thread::spawn(move || keep_working(number, &config, &shared, &names, &catalog, &topology))
+        })
+        .collect()
+}
+
+/// Runs a worker, and another one when it has ended (EO-5), until the process stops.
+fn keep_working(
+    number: u32,
+    config: &Config,
+    shared: &Shared,
+    names: &Names,
+    catalog: &Arc<Catalog>,
+    topology: &Arc<Topology>,
+) {
+    let mut pauses = 0;
+    while !shared.stop.load(Ordering::Relaxed) {
+        let since = Instant::now();
+        match work(number, config, shared, names, catalog, topology) {
+            Ok(()) => return,
+            Err(Failure::Ended(reason) | Failure::Abort(reason)) => {
+                if since.elapsed() > Duration::from_secs(60) {
+                    pauses = 0;
+                }
+                let pause = PAUSES.get(pauses).or(PAUSES.last()).copied().unwrap_or_default();
+                pauses += 1;
+                tracing::warn!(worker = number, reason, "the worker ended; another one starts in {pause:?}");
+                shared.health.metrics.restarts.inc();
+                thread::sleep(pause);
+            }
+            Err(failure) => return shared.fail(failure),
+        }
+    }
+}
+
+/// One worker's life.
+fn work(
+    number: u32,
+    config: &Config,
+    shared: &Shared,
+    names: &Names,
+    catalog: &Arc<Catalog>,
+    topology: &Arc<Topology>,
+) -> std::result::Result<(), Failure> {
+    let name = format!("{}-{number}", names.process);
+    let instance = config.instance.as_ref().map(|instance| format!("{instance}-{number}"));
+    let group = config.place.group.as_str();
+    let port = KafkaPort::new(
+        Arc::clone(topology),
+        &config.place.kafka,
+        (group, &name),
+        instance,
+        config.delivery,
+        config.start,
+    )?;
+    let shelf: Arc<dyn Shelf + Send + Sync> = Arc::<Catalog>::clone(catalog);
+    let mut worker = Worker::new(port, Arc::clone(topology), shelf, config.limits.clone())?;
+    let clock = Instant::now();
+    let mut owned = BTreeSet::new();
+    let worked = loop {
+        if shared.stop.load(Ordering::Relaxed) {
+            break worker.finish(clock.elapsed());
+        }
+        let before = Instant::now();
+        match worker.step(clock.elapsed()) {
+            Ok(step) => {
+                shared.health.metrics.observe(&step, before.elapsed());
+                shared.moved(&step, &mut owned, before.elapsed());
+            }
+            Err(failure) => break Err(failure),
+        }
+    };
+    shared.moved(&Step { closed: owned.iter().copied().collect(), ..Step::default() }, &mut owned, Duration::ZERO);
+    if worked.is_err() {
+        // What is open ends now rather than with its timeout, where that is still possible.
+        let _ = worker.port().abort();
+    }
+    worked
+}
+
+/// Watches the run until it stops: what the metrics say that no worker says.
+async fn observe(shared: &Shared, catalog: &Catalog) {
+    let metrics = &shared.health.metrics;
+    let (mut records, mut since) = (0, Instant::now());
+    while !shared.stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let newest = catalog.newest();
+        metrics.publication.set(newest.publication);
+        metrics.publication_age.set((EventTime::now().micros() - newest.published_at.micros()) / 1_000_000);
+        metrics.shards.set(i64::try_from(shared.lock_owned().len()).unwrap_or_default());
+        if since.elapsed() >= Duration::from_secs(10) {
+            let read = metrics.records.get();
+            if read > records {
+                #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
+                let rate = (read - records) as f64 / since.elapsed().as_secs_f64();
+                tracing::info!("{rate:.0} records/s, {read} in all, {} dead letters", metrics.dead_letters.get());
+            }
+            (records, since) = (read, Instant::now());
+        }
+    }
+}
+
+impl Shared {
+    fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self, step: &Step, own: &mut BTreeSet<u32>, took: Duration) {
+        if let Some(reason) = &step.aborted {
+            tracing::warn!(reason, "an epoch was aborted and is done again");
+        }
+        if step.opened.is_empty() && step.closed.is_empty() {
+            return;
+        }
+        for shard in &step.closed {
+            own.remove(shard);
+            self.lock_owned().remove(shard);
+        }
+        own.extend(&step.opened);
+        self.lock_owned().extend(&step.opened);
+        let (opened, closed) = (&step.opened, &step.closed);
+        tracing::info!(?opened, ?closed, ms = took.as_millis(), "shards moved");
+    }
+
+    fn fail(&self, failure: Failure) {
+        tracing::error!("{failure}");
+        self.health.failed.store(true, Ordering::Relaxed);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What this process is called: the same after a restart, so that what it left open is fenced at once.
+struct Names {
+    process: String,
+    /// Held while the process lives; the next one on this machine then takes another number.
+    _claim: Option<File>,
+}
+
+impl Names {
+    fn claim(group: &str, instance: Option<&str>) -> Self {
+        if let Some(instance) = instance {
+            return Self { process: instance.to_owned(), _claim: None };
+        }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = host.trim();
+        for number in 0..1_000 {
+            let process = format!("{host}-{number}");
+            let path = std::env::temp_dir().join(format!("clientele-{group}-{process}.lock"));
+            let Ok(file) = File::options().create(true).append(true).open(path) else { break };
+            if file.try_lock().is_ok() {
+                return Self { process, _claim: Some(file) };
+            }
+        }
+        let process = format!("{host}-{}-{}", std::process::id(), EventTime::now().micros());
+        Self { process, _claim: None }
+    }
+}

@@ -1,0 +1,122 @@
+//! Every metric's name, and the log.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::EnvFilter;
+
+use crate::worker::Step;
+
+/// Logs to stderr: the life cycle, or errors alone when `quiet`; `RUST_LOG` decides otherwise.
+pub fn start_log(quiet: bool) {
+    let default = if quiet { "error" } else { "warn,speed=info" };
+    // The Delta kernel logs at ERROR what it also returns, even where we expect it.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{default},buoyant_kernel=off")));
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PartitionLabels {
+    pub topic: String,
+    pub partition: u32,
+}
+
+/// The metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    pub records: Counter,
+    pub emitted: Counter,
+    pub dead_letters: Counter,
+    pub epochs: Counter,
+    pub aborts: Counter,
+    pub restarts: Counter,
+    pub epoch_seconds: Histogram,
+    pub restore_seconds: Gauge<f64, AtomicU64>,
+    pub shards: Gauge,
+    pub publication: Gauge,
+    pub publication_age: Gauge,
+    pub lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("clientele_speed");
+        let metrics = Self {
+            registry: Mutex::default(),
+            records: Counter::default(),
+            emitted: Counter::default(),
+            dead_letters: Counter::default(),
+            epochs: Counter::default(),
+            aborts: Counter::default(),
+            restarts: Counter::default(),
+            epoch_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
+            restore_seconds: Gauge::default(),
+            shards: Gauge::default(),
+            publication: Gauge::default(),
+            publication_age: Gauge::default(),
+            lag: Family::default(),
+        };
+        registry.register("records", "Records read from input topics", metrics.records.clone());
+        registry.register("emitted", "Records written, changelogs among them", metrics.emitted.clone());
+        registry.register("dead_letters", "Records that became dead letters", metrics.dead_letters.clone());
+        registry.register("epochs", "Epochs committed", metrics.epochs.clone());
+        registry.register("aborts", "Epochs aborted and done again", metrics.aborts.clone());
+        registry.register("worker_restarts", "Workers that ended and were started anew", metrics.restarts.clone());
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "epoch",
+            "An epoch, from its first record to its commit",
+            seconds,
+            metrics.epoch_seconds.clone(),
+        );
+        let restore = metrics.restore_seconds.clone();
+        registry.register_with_unit("restore", "Opening the shards that were assigned last", Unit::Seconds, restore);
+        registry.register("shards", "Shards that this process runs", metrics.shards.clone());
+        registry.register("publication", "The publication that orders are joined with", metrics.publication.clone());
+        let age = metrics.publication_age.clone();
+        registry.register_with_unit("publication_age", "Since that publication was made", Unit::Seconds, age);
+        registry.register("lag", "Records of a partition that are not processed yet", metrics.lag.clone());
+        *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts what a worker's step did.
+    pub fn observe(&self, step: &Step, wall: Duration) {
+        self.records.inc_by(step.records as u64);
+        self.emitted.inc_by(step.emitted as u64);
+        self.dead_letters.inc_by(step.dead_letters as u64);
+        if let Some(age) = step.committed {
+            self.epochs.inc();
+            self.epoch_seconds.observe((age + wall).as_secs_f64());
+        }
+        if step.aborted.is_some() {
+            self.aborts.inc();
+        }
+        if !step.opened.is_empty() {
+            self.restore_seconds.set(wall.as_secs_f64());
+        }
+    }
+
+    /// The text that Prometheus reads.
+    #[must_use]
+    pub fn encoded(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
