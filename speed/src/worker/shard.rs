@@ -48,7 +48,8 @@ pub struct InputMemo {
 struct HomeMemo {
     #[serde(flatten)]
     input: InputMemo,
-    /// By operator.
+    /// By operator; only at the home partition.
+    #[serde(default)]
     memos: BTreeMap<String, String>,
 }
 
