@@ -173,7 +173,6 @@ impl InvoiceSet {
     /// Hashes are uniform, so the place of one follows from its value, give or take a few.
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "both bounds are kept within the table by the loop's conditions")]
-    #[expect(clippy::cast_possible_truncation, reason = "the quotient is below the width, a usize")]
     pub fn contains(&self, invoice: InvoiceHash) -> bool {
         let wanted = invoice.0;
         let (mut low, mut high) = (0, self.0.len());
