@@ -1,7 +1,10 @@
-//! What every client of Kafka here shares: settings and the rule by which a key finds its partition.
+//! What every client of Kafka here shares: settings, the rule by which a key finds its partition, and words for
+//! what goes wrong.
 
+pub mod failure;
 pub mod partition;
 pub mod settings;
 
+pub use failure::{Cause, Context, Failure, explain, reach};
 pub use partition::partition_of;
 pub use settings::{KafkaSettings, parse_property};
