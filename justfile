@@ -159,6 +159,6 @@ _kafka:
     fi
     echo "fetching Kafka into $kafka (once; 54 MB)" >&2
     rm -rf "$kafka"
-    mvn --quiet --batch-mode --file kafka/pom.xml dependency:copy-dependencies \
+    mvn --quiet --batch-mode -Dstyle.color=never --file kafka/pom.xml dependency:copy-dependencies \
         -DincludeScope=runtime -DoutputDirectory="$kafka/libs" >&2
     touch "$kafka/complete"

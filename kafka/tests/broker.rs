@@ -1,4 +1,5 @@
 //! The broker itself, against librdkafka.
+#![allow(clippy::expect_used, reason = "a test fails by it")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{Cluster, KafkaPort, TopicWish};
+use crate::kafka::{Cluster, KafkaPort, MESSAGE_BYTES, TopicWish};
 use crate::operators::segments::{Reading, Shelf};
 use crate::topology::{Plan, Topology, topology};
 use crate::worker::port::{Failure, Writing};
@@ -98,7 +98,11 @@ fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
         if let Some(found) = cluster.partitions(name)? {
             return Ok(found);
         }
-        let configs = configs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let configs = configs
+            .iter()
+            .chain(&[("max.message.bytes", MESSAGE_BYTES)])
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect();
         cluster.create(&TopicWish { name: name.to_owned(), partitions, configs })?;
         tracing::info!(topic = name, partitions, "topic made");
         Ok::<u32, String>(partitions)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Deserializer};
 
 /// What a client asks for unless it is told otherwise.
@@ -68,6 +69,8 @@ impl KafkaSettings {
 
     fn config(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
+        // What Context and the log's own filter choose from.
+        config.set_log_level(RDKafkaLogLevel::Info);
         for (name, value) in defaults {
             config.set(*name, *value);
         }

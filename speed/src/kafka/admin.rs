@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use data::kafka::{KafkaSettings, topic_id};
+use data::kafka::{Context, KafkaSettings, reach, topic_id};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 
 const ASK: Duration = Duration::from_secs(10);
 
 pub struct Cluster {
-    admin: AdminClient<DefaultClientContext>,
-    brokers: String,
+    admin: AdminClient<Context>,
+    context: Context,
 }
 
 /// A topic that has to be there.
@@ -26,18 +25,19 @@ impl Cluster {
     /// # Errors
     /// When a setting is refused.
     pub fn new(kafka: &KafkaSettings) -> Result<Self, String> {
-        let admin = kafka.client_config().create().map_err(|error: KafkaError| error.to_string())?;
-        Ok(Self { admin, brokers: kafka.brokers.clone() })
+        let context = Context::default();
+        let admin = kafka.client_config().create_with_context(context.clone());
+        let admin = admin.map_err(|error| context.explain(&error).to_string())?;
+        Ok(Self { admin, context })
     }
 
     /// How many partitions a topic has; `None` when it is not there.
     ///
     /// # Errors
-    /// When the brokers do not answer.
+    /// When the brokers do not answer, with the reason.
     pub fn partitions(&self, topic: &str) -> Result<Option<u32>, String> {
-        let metadata = self.admin.inner().fetch_metadata(Some(topic), ASK).map_err(|error| {
-            format!("brokers {}: {error}; is Kafka running there, and are --brokers and [kafka] right?", self.brokers)
-        })?;
+        let metadata = reach(self.admin.inner(), &self.context, || (), Some(topic), ASK);
+        let metadata = metadata.map_err(|failure| failure.to_string())?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found
             .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use data::kafka::Context;
 use rdkafka::client::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::failure;
@@ -26,9 +28,20 @@ pub struct Member {
 
 /// Collects what the group does while it is polled.
 #[derive(Debug, Default)]
-pub struct Moves(Mutex<Vec<Change>>);
+pub struct Moves {
+    changes: Mutex<Vec<Change>>,
+    context: Context,
+}
 
-impl ClientContext for Moves {}
+impl ClientContext for Moves {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.context.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, text: &str) {
+        self.context.error(error, text);
+    }
+}
 
 impl ConsumerContext for Moves {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -54,7 +67,7 @@ impl Moves {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -68,7 +81,7 @@ impl Member {
         }
         // Nothing is fetched for long: the partitions are paused at once.
         config.set("queued.max.messages.kbytes", "64");
-        let fail = |error: rdkafka::error::KafkaError| Failure::Ended(format!("joining the group: {error}"));
+        let fail = |error: KafkaError| Failure::Ended(format!("joining the group: {error}"));
         let consumer: BaseConsumer<Moves> = config.create_with_context(Moves::default()).map_err(fail)?;
         consumer.subscribe(&[home]).map_err(fail)?;
         Ok(Self { consumer, inputs, partitions: BTreeMap::new(), looked: None })
@@ -114,7 +127,7 @@ impl Member {
                     tracing::debug!(%error, topic = name, "its partitions cannot be counted now");
                     continue;
                 }
-                Err(error) => return Err(Failure::Ended(format!("topic {name}: {error}"))),
+                Err(error) => return Err(Failure::Ended(self.consumer.context().context.explain(&error).to_string())),
             };
             let count = u32::try_from(count).unwrap_or_default();
             if self.partitions.insert(*topic, count) != Some(count) {

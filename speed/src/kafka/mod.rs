@@ -8,4 +8,4 @@ mod producer;
 mod reader;
 
 pub use admin::{Cluster, TopicWish};
-pub use port::{Delivery, KafkaPort, Start};
+pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};

@@ -91,13 +91,17 @@ impl KafkaPort {
 /// bytes, since memory is.
 const READING: [(&str, &str); 3] =
     [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
-const WRITING: [(&str, &str); 5] = [
+const WRITING: [(&str, &str); 6] = [
+    // An order line that the broker took must not be too large with what is known of its customer.
+    ("message.max.bytes", MESSAGE_BYTES),
     ("linger.ms", "5"),
     ("batch.size", "262144"),
     ("queue.buffering.max.kbytes", "65536"),
     ("queue.buffering.max.messages", "200000"),
     ("transaction.timeout.ms", "10000"),
 ];
+/// The largest message that is written; topics are made for it.
+pub const MESSAGE_BYTES: &str = "8388608";
 const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1000")];
 
 /// Sets what the user has not.

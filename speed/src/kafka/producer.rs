@@ -4,8 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use data::kafka::Context;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -32,11 +34,20 @@ pub struct Transactions {
 /// Delivery reports that are no good news: `flush` alone does not tell of them.
 #[derive(Debug, Default)]
 struct Reports {
+    context: Context,
     failed: AtomicU64,
     last: Mutex<Option<String>>,
 }
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.context.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, text: &str) {
+        self.context.error(error, text);
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = ();
@@ -170,7 +181,10 @@ impl Transactions {
                     tracing::debug!(%error, what, "again");
                     self.producer.poll(Duration::from_millis(10));
                 }
-                Verdict::Retry => return Err(Failure::Ended(format!("{what}: {error}"))),
+                Verdict::Retry => {
+                    let reason = self.producer.context().context.explain(&error);
+                    return Err(Failure::Ended(format!("{what}: {reason}")));
+                }
                 Verdict::Fail(failure) => return Err(failure),
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use data::EventTime;
+use data::kafka::Context;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -21,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Reader {
     config: ClientConfig,
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Context>,
     /// Reads changelogs; kept while shards are being opened.
-    restorer: Option<BaseConsumer>,
+    restorer: Option<BaseConsumer<Context>>,
     topics: Vec<String>,
     start: Start,
     followed: BTreeSet<TopicPartition>,
@@ -45,7 +46,7 @@ impl Reader {
         let one = |(at, committed): (&TopicPartition, Option<Committed>)| {
             let topic = self.name(at.topic);
             let partition = partition_number(at.partition);
-            let (low, end) = patiently("offsets", || self.consumer.fetch_watermarks(topic, partition, ASK))?;
+            let (low, end) = self.patiently("offsets", || self.consumer.fetch_watermarks(topic, partition, ASK))?;
             let initial = match self.start {
                 Start::Earliest => low,
                 Start::Latest => end,
@@ -62,7 +63,7 @@ impl Reader {
         for at in partitions {
             list.add_partition(self.name(at.topic), partition_number(at.partition));
         }
-        let list = patiently("committed offsets", || self.consumer.committed_offsets(list.clone(), ASK))?;
+        let list = self.patiently("committed offsets", || self.consumer.committed_offsets(list.clone(), ASK))?;
         let of = |at: &TopicPartition| {
             let element = list.find_partition(self.name(at.topic), partition_number(at.partition))?;
             match element.offset() {
@@ -77,7 +78,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         let millis = time.micros().div_euclid(1_000);
         list.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| ended("--from", &error))?;
-        let list = patiently("offsets by time", || self.consumer.offsets_for_times(list.clone(), ASK))?;
+        let list = self.patiently("offsets by time", || self.consumer.offsets_for_times(list.clone(), ASK))?;
         Ok(list.find_partition(topic, partition).and_then(|element| match element.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -173,13 +174,31 @@ impl Reader {
         Ok(count)
     }
 
+    /// Asks again while the brokers do not answer.
+    fn patiently<T>(&self, what: &str, ask: impl Fn() -> KafkaResult<T>) -> Result<T> {
+        let since = Instant::now();
+        loop {
+            match ask() {
+                Ok(answer) => return Ok(answer),
+                Err(error) if since.elapsed() < PATIENCE => {
+                    tracing::debug!(%error, what, "asking again");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => {
+                    let reason = self.consumer.context().explain(&error);
+                    return Err(Failure::Ended(format!("{what}: {reason}")));
+                }
+            }
+        }
+    }
+
     fn name(&self, topic: TopicId) -> &str {
         self.topics.get(usize::from(topic.0)).map_or("", String::as_str)
     }
 }
 
-fn create(config: &ClientConfig) -> Result<BaseConsumer> {
-    config.create().map_err(|error| ended("making a consumer", &error))
+fn create(config: &ClientConfig) -> Result<BaseConsumer<Context>> {
+    config.create_with_context(Context::default()).map_err(|error| ended("making a consumer", &error))
 }
 
 fn record<'m>(at: TopicPartition, message: &'m BorrowedMessage<'_>) -> Record<'m> {
@@ -194,21 +213,6 @@ fn record<'m>(at: TopicPartition, message: &'m BorrowedMessage<'_>) -> Record<'m
         key: message.key(),
         value: message.payload(),
         origin,
-    }
-}
-
-/// Asks again while the brokers do not answer.
-fn patiently<T>(what: &str, ask: impl Fn() -> KafkaResult<T>) -> Result<T> {
-    let since = Instant::now();
-    loop {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(error) if since.elapsed() < PATIENCE => {
-                tracing::debug!(%error, what, "asking again");
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(error) => return Err(ended(what, &error)),
-        }
     }
 }
 
