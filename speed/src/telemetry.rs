@@ -22,8 +22,10 @@ pub fn start_log(quiet: bool) {
     // The Delta kernel logs at ERROR what it also returns, even where we expect it.
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{default},buoyant_kernel=off")));
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // A second start, as tests make, keeps the first.
+    let _ = log.with_target(false).try_init();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
