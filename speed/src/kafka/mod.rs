@@ -6,6 +6,8 @@ mod member;
 mod port;
 mod producer;
 mod reader;
+mod spans;
 
 pub use admin::{Cluster, TopicWish};
 pub use port::{Delivery, KafkaPort, Start};
+pub use spans::{Ends, Spans};
