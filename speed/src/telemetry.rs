@@ -1,5 +1,6 @@
 //! Every metric's name, and the log.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

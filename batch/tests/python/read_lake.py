@@ -103,6 +103,8 @@ def agree(tables, published):
     assert rfm["customer_id"].n_unique() == rfm.height
     assert set(rfm["customer_id"]) == set(segments["customer_id"])
     assert rfm["frequency"].sum() == published["invoices"]
+    assert tables["counted_invoices"]["invoice_hash"].n_unique() == published["invoices"]
+    assert tables["netted_customers"].height == 0
     exact = lambda column: sum(column.to_list(), Decimal(0))
     assert exact(rfm["monetary"]) == exact(profiles["revenue"]) == exact(orders["amount"]) == published["revenue"]
     amounts = [price * quantity for price, quantity in zip(orders["unit_price"], orders["quantity"], strict=True)]

@@ -63,7 +63,8 @@ impl InputMemo {
 struct HomeMemo {
     #[serde(flatten)]
     input: InputMemo,
-    /// By operator.
+    /// By operator; only at the home partition.
+    #[serde(default)]
     memos: BTreeMap<String, String>,
 }
 
