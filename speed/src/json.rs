@@ -132,7 +132,7 @@ mod tests {
             let mut out = Vec::new();
             let mut object = Object::begin(&mut out);
             object.text("text", &text).money("money", Money::from_raw(raw)).integer("whole", whole).flag("flag", true);
-            object.or_null("none", None::<i64>, |out, value| write_integer(out, value));
+            object.or_null("none", None::<i64>, write_integer);
             object.end();
             let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
             prop_assert_eq!(value["text"].as_str(), Some(text.as_str()));

@@ -1,5 +1,6 @@
 //! The speed layer: keyed stream operators over Kafka, exactly once, joined with the published segments.
 
+pub mod archive;
 pub mod catalog;
 pub mod cli;
 pub mod config;

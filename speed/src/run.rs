@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use data::EventTime;
 use data::lake::{Lake, Table};
+use tokio::runtime::Handle;
 
+use crate::archive::{self, Archiver};
 use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
@@ -58,23 +60,25 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     let lake = Lake::open_existing(&config.place.lake)?;
     let stopped = || shared.stop.load(Ordering::Relaxed);
     let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
-    let topology = Arc::new(prepare(&config, &lake).await?);
+    let plan = prepare(&config, &lake).await?;
+    let topology = Arc::new(topology(&plan));
     tokio::spawn(Arc::clone(&catalog).keep_up(watch));
     shared.health.ready.store(true, Ordering::Relaxed);
 
-    let workers = start_workers(&config, &shared, &catalog, &topology);
+    let mut threads = start_workers(&config, &shared, &catalog, &topology);
+    threads.extend(start_archiver(&config, &plan, lake, &shared)?);
     observe(&shared, &catalog).await;
-    for worker in workers {
-        if worker.join().is_err() {
-            shared.fail(Failure::Stop("a worker thread panicked; its message is above".to_owned()));
+    for thread in threads {
+        if thread.join().is_err() {
+            shared.fail(Failure::Stop("a thread panicked; its message is above".to_owned()));
         }
     }
     let failure = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// Sees to it that the topics are there, and lays the operators over them.
-async fn prepare(config: &Config, lake: &Lake) -> Result<Topology> {
+/// Sees to it that the topics are there, and says what the operators are laid over.
+async fn prepare(config: &Config, lake: &Lake) -> Result<Plan> {
     let rules = match lake.snapshot(Table::Orders, None).await? {
         Some(orders) => orders.rules()?,
         None => data::Rules::default(),
@@ -83,11 +87,9 @@ async fn prepare(config: &Config, lake: &Lake) -> Result<Topology> {
     let (place, lateness, idleness) = (config.place.clone(), config.lateness, config.idleness);
     let prepared = tokio::task::spawn_blocking(move || {
         let (shards, orders_id) = topics(&place)?;
-        let topics = place.topics;
-        Ok(topology(&Plan { topics, shards, orders_id: orders_id.into(), reading, lateness, idleness }))
+        Ok(Plan { topics: place.topics, shards, orders_id: orders_id.into(), reading, lateness, idleness })
     });
-    let topology = prepared.await.map_err(|error| Error::Kafka(error.to_string()))?;
-    topology.map_err(Error::Kafka)
+    prepared.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
 }
 
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
@@ -129,7 +131,7 @@ fn start_workers(
     shared: &Arc<Shared>,
     catalog: &Arc<Catalog>,
     topology: &Arc<Topology>,
-) -> Vec<thread::JoinHandle<()>> {
+) -> Vec<JoinHandle<()>> {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
     let count = config.workers.unwrap_or(cores).clamp(1, topology.shards.max(1));
@@ -149,6 +151,35 @@ fn start_workers(
             thread::spawn(move || keep_working(number, &config, &shared, &names, &catalog, &topology))
         })
         .collect()
+}
+
+/// Starts the thread that gives the lake what was processed.
+fn start_archiver(config: &Config, plan: &Plan, lake: Lake, shared: &Arc<Shared>) -> Result<Option<JoinHandle<()>>> {
+    let Some(every) = config.archive_every else { return Ok(None) };
+    let settings = archive::Settings {
+        kafka: config.place.kafka.clone(),
+        group: config.place.group.clone(),
+        topic: plan.topics.orders.clone(),
+        topic_id: plan.orders_id.to_string(),
+        shards: plan.shards,
+        reading: plan.reading.clone(),
+        every,
+        records: config.limits.cut_records,
+        skip_lost: false,
+    };
+    let mut archiver = Archiver::new(settings, lake, Handle::current())?;
+    let shared = Arc::clone(shared);
+    shared.health.metrics.archive_of(archiver.metrics());
+    Ok(Some(thread::spawn(move || {
+        let stopped = || shared.stop.load(Ordering::Relaxed);
+        while !stopped() {
+            let owned = shared.lock_owned().clone();
+            let until = Instant::now() + archiver.step(&owned, &stopped);
+            while !stopped() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    })))
 }
 
 /// Runs a worker, and another one when it has ended (EO-5), until the process stops.

@@ -1,8 +1,8 @@
 //! Every metric's name, and the log.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
+use crate::archive;
 use crate::worker::Step;
 
 /// Logs to stderr: the life cycle, or errors alone when `quiet`; `RUST_LOG` decides otherwise.
@@ -50,6 +51,10 @@ pub struct Metrics {
     pub publication: Gauge,
     pub publication_age: Gauge,
     pub lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
+    archive_lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
+    archive_failing: Gauge,
+    archive_lost: Gauge,
+    archive: OnceLock<Arc<archive::Metrics>>,
 }
 
 impl Default for Metrics {
@@ -69,6 +74,10 @@ impl Default for Metrics {
             publication: Gauge::default(),
             publication_age: Gauge::default(),
             lag: Family::default(),
+            archive_lag: Family::default(),
+            archive_failing: Gauge::default(),
+            archive_lost: Gauge::default(),
+            archive: OnceLock::new(),
         };
         registry.register("records", "Records read from input topics", metrics.records.clone());
         registry.register("emitted", "Records written, changelogs among them", metrics.emitted.clone());
@@ -90,6 +99,12 @@ impl Default for Metrics {
         let age = metrics.publication_age.clone();
         registry.register_with_unit("publication_age", "Since that publication was made", Unit::Seconds, age);
         registry.register("lag", "Records of a partition that are not processed yet", metrics.lag.clone());
+        let archive_lag = metrics.archive_lag.clone();
+        registry.register("archive_lag", "Records of a partition that the lake does not have yet", archive_lag);
+        let failing = metrics.archive_failing.clone();
+        registry.register("archive_failing", "1 while the lake cannot be written or the topic read", failing);
+        let lost = metrics.archive_lost.clone();
+        registry.register("archive_lost", "1 when retention deleted lines before they were archived", lost);
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }
@@ -113,9 +128,25 @@ impl Metrics {
         }
     }
 
+    /// Shows the archiver's counters too.
+    pub fn archive_of(&self, archive: Arc<archive::Metrics>) {
+        let _ = self.archive.set(archive);
+    }
+
+    fn look_at_archive(&self) {
+        let Some(archive) = self.archive.get() else { return };
+        for (partition, place) in archive.partitions() {
+            let labels = PartitionLabels { topic: "orders".to_owned(), partition };
+            self.archive_lag.get_or_create(&labels).set(place.lag());
+        }
+        self.archive_failing.set(i64::from(archive.failing.load(Ordering::Relaxed)));
+        self.archive_lost.set(i64::from(archive.has_lost()));
+    }
+
     /// The text that Prometheus reads.
     #[must_use]
     pub fn encoded(&self) -> String {
+        self.look_at_archive();
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a String does not fail.

@@ -53,7 +53,7 @@ impl Cluster {
                 reason,
                 "the topic's id is unknown: a topic that is deleted and made again cannot be told apart"
             );
-            format!("name-{topic}")
+            nameless_id(topic)
         })
     }
 
@@ -75,4 +75,9 @@ impl Cluster {
             Some(Err((_, code))) => Err(refused(code.to_string())),
         }
     }
+}
+
+/// What stands for the id of a topic in a cluster that gives none.
+pub fn nameless_id(topic: &str) -> String {
+    format!("name-{topic}")
 }

@@ -6,6 +6,8 @@ mod member;
 mod port;
 mod producer;
 mod reader;
+mod spans;
 
 pub use admin::{Cluster, TopicWish};
 pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};
+pub use spans::{Ends, Spans};

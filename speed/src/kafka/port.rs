@@ -89,7 +89,7 @@ impl KafkaPort {
 
 /// librdkafka lets a fast consumer starve for a second when its queue was full; 5 ms keep it fed. The queue is bounded in
 /// bytes, since memory is.
-const READING: [(&str, &str); 3] =
+pub const READING: [(&str, &str); 3] =
     [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
 const WRITING: [(&str, &str); 6] = [
     // An order line that the broker took must not be too large with what is known of its customer.
@@ -105,7 +105,7 @@ pub const MESSAGE_BYTES: &str = "8388608";
 const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1000")];
 
 /// Sets what the user has not.
-fn defaults(config: &mut rdkafka::ClientConfig, kafka: &KafkaSettings, ours: &[(&str, &str)]) {
+pub fn defaults(config: &mut rdkafka::ClientConfig, kafka: &KafkaSettings, ours: &[(&str, &str)]) {
     // With the newer group protocol the broker decides about sessions, and librdkafka refuses to be told.
     let by_broker = kafka.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
     for (name, value) in ours {

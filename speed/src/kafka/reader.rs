@@ -201,7 +201,7 @@ fn create(config: &ClientConfig) -> Result<BaseConsumer<Context>> {
     config.create_with_context(Context::default()).map_err(|error| ended("making a consumer", &error))
 }
 
-fn record<'m>(at: TopicPartition, message: &'m BorrowedMessage<'_>) -> Record<'m> {
+pub fn record<'m>(at: TopicPartition, message: &'m BorrowedMessage<'_>) -> Record<'m> {
     let origin = message
         .headers()
         .and_then(|headers| headers.iter().find(|header| header.key == Origin::HEADER).and_then(|header| header.value));

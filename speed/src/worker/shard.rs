@@ -30,6 +30,8 @@ struct Cursor {
     position: i64,
     /// First offset of the current cell.
     cell: i64,
+    /// Where the group began.
+    start: i64,
     /// No cell ends before it.
     no_cut_before: i64,
     last_cut: Duration,
@@ -37,10 +39,23 @@ struct Cursor {
 }
 
 /// What is committed with an offset of an input.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputMemo {
     /// First offset of the cell that the position lies in: what is before it may be archived.
     pub cell: i64,
+    /// First offset that the group ever read of the partition.
+    #[serde(default)]
+    pub start: i64,
+}
+
+impl InputMemo {
+    /// Reads what was committed with an offset.
+    ///
+    /// # Errors
+    /// When another program committed it.
+    pub fn read(metadata: &str) -> std::result::Result<Self, String> {
+        serde_json::from_str(metadata).map_err(|error| error.to_string())
+    }
 }
 
 /// What is committed with the home partition's offset.
@@ -182,7 +197,7 @@ impl Shard {
             if cursor.cut_due(now, limits) {
                 (cursor.cell, cursor.last_cut) = (cursor.position, now);
             }
-            let input = InputMemo { cell: cursor.cell };
+            let input = InputMemo { cell: cursor.cell, start: cursor.start };
             let metadata = if *at == self.home {
                 serde_json::to_string(&HomeMemo { input, memos: std::mem::take(&mut memos) })
             } else if cursor.committed == (cursor.position, cursor.cell) {
@@ -224,8 +239,8 @@ impl Cursor {
         let no_cut_before = if limits.cut_behind_backlog { facts.end } else { 0 };
         let Some(committed) = &facts.committed else {
             let start = facts.initial;
-            let cursor =
-                Self { position: start, cell: start, no_cut_before, last_cut: Duration::ZERO, committed: (-1, -1) };
+            let (last_cut, committed) = (Duration::ZERO, (-1, -1));
+            let cursor = Self { position: start, cell: start, start, no_cut_before, last_cut, committed };
             return Ok((cursor, BTreeMap::new()));
         };
         let position = committed.offset;
@@ -248,8 +263,9 @@ impl Cursor {
                 "the offset {position} was committed by another program ({error}); give this one a --group of its own"
             ))
         })?;
-        let cell = memo.input.cell;
-        let cursor = Self { position, cell, no_cut_before, last_cut: Duration::ZERO, committed: (position, cell) };
+        let InputMemo { cell, start } = memo.input;
+        let (last_cut, committed) = (Duration::ZERO, (position, cell));
+        let cursor = Self { position, cell, start, no_cut_before, last_cut, committed };
         Ok((cursor, memo.memos))
     }
 

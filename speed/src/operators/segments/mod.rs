@@ -1,7 +1,7 @@
 //! Joins every order with its customer's live segment, and keeps what no publication covers yet.
 
 mod customer;
-mod order;
+pub mod order;
 mod output;
 mod sweep;
 mod view;
