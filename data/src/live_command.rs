@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::interrupt;
 
 /// Partitions of a topic that has to be made.
-const PARTITIONS: i32 = 4;
+const PARTITIONS: u32 = 4;
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Steps of the bar.
 const STEPS: u64 = 10_000;

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use data::EventTime;
+use data::kafka::Topics;
 use data::lake::{Lake, Table};
 use tokio::runtime::Handle;
 
@@ -16,7 +17,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{Cluster, KafkaPort, MESSAGE_BYTES, TopicWish};
+use crate::kafka::{KafkaPort, MESSAGE_BYTES};
 use crate::operators::segments::{Reading, Shelf};
 use crate::topology::{Plan, Topology, topology};
 use crate::worker::port::{Failure, Writing};
@@ -95,19 +96,10 @@ async fn prepare(config: &Config, lake: &Lake) -> Result<Plan> {
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
 fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
-    let cluster = Cluster::new(&place.kafka)?;
-    let ensure = |name: &str, partitions: u32, configs: &[(&'static str, &str)]| {
-        if let Some(found) = cluster.partitions(name)? {
-            return Ok(found);
-        }
-        let configs = configs
-            .iter()
-            .chain(&[("max.message.bytes", MESSAGE_BYTES)])
-            .map(|(key, value)| (*key, (*value).to_owned()))
-            .collect();
-        cluster.create(&TopicWish { name: name.to_owned(), partitions, configs })?;
-        tracing::info!(topic = name, partitions, "topic made");
-        Ok::<u32, String>(partitions)
+    let cluster = Topics::new(&place.kafka)?;
+    let ensure = |name: &str, partitions: u32, configs: &[(&str, &str)]| {
+        let configs = [&[("max.message.bytes", MESSAGE_BYTES)], configs].concat();
+        cluster.ensure(name, partitions, &configs).map_err(|failure| failure.to_string())
     };
     let orders = ensure(&names.orders, PARTITIONS, &[("retention.ms", "-1")])?;
     // Shards are counted once, when the state's topic is made: a key never changes its shard afterwards.
@@ -123,7 +115,7 @@ fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
         ensure(name, shards, &[])?;
     }
-    Ok((shards, cluster.topic_id(&names.orders)))
+    Ok((shards, cluster.id(&names.orders)))
 }
 
 fn start_workers(

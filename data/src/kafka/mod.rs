@@ -12,5 +12,5 @@ pub use embedded::EmbeddedBroker;
 pub use failure::{Cause, Context, Failure, explain, reach};
 pub use partition::partition_of;
 pub use settings::{KafkaSettings, parse_property};
-pub use topic::{TopicFailure, ensure_topic};
+pub use topic::{TopicFailure, Topics, nameless_id};
 pub use topic_id::topic_id;

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::Message;
 use super::error::Result;
-use crate::kafka::{Context, Failure, KafkaSettings, ensure_topic, reach};
+use crate::kafka::{Context, Failure, KafkaSettings, TopicFailure, Topics, reach};
 
 /// A broker that takes longer to say anything is as good as none.
 const REACH_PATIENCE: Duration = Duration::from_secs(8);
@@ -40,7 +40,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`super::Error::Kafka`] when no broker answers within 10 s, [`super::Error::Topic`].
-    pub fn connect(settings: &KafkaSettings, topic: &str, partitions: i32) -> Result<Self> {
+    pub fn connect(settings: &KafkaSettings, topic: &str, partitions: u32) -> Result<Self> {
         let context = Deliveries::default();
         let connection = context.connection.clone();
         let mut config = settings.producer_config();
@@ -50,7 +50,8 @@ impl Delivery {
         let created = config.create_with_context(context);
         let producer: BaseProducer<Deliveries> = created.map_err(|error| connection.explain(&error))?;
         reach(producer.client(), &connection, || producer.poll(Duration::ZERO), None, REACH_PATIENCE)?;
-        ensure_topic(settings, topic, partitions, &[])?;
+        let topics = Topics::new(settings).map_err(|reason| TopicFailure { topic: topic.to_owned(), reason })?;
+        topics.ensure(topic, partitions, &[])?;
         Ok(Self { producer, topic: topic.to_owned() })
     }
 

@@ -1,6 +1,5 @@
 //! Kafka as workers want it: the one place of this crate that knows rdkafka.
 
-mod admin;
 mod failure;
 mod member;
 mod port;
@@ -8,6 +7,5 @@ mod producer;
 mod reader;
 mod spans;
 
-pub use admin::{Cluster, TopicWish};
 pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};
 pub use spans::{Ends, Spans};
