@@ -9,6 +9,7 @@ pub mod frame;
 pub mod http;
 pub mod json;
 pub mod kafka;
+mod lag;
 pub mod operators;
 pub mod run;
 pub mod telemetry;

@@ -17,7 +17,8 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{KafkaPort, MESSAGE_BYTES};
+use crate::kafka::{KafkaPort, MESSAGE_BYTES, Spans};
+use crate::lag::{self, LagWatch};
 use crate::operators::segments::{Reading, Shelf};
 use crate::topology::{Plan, Topology, topology};
 use crate::worker::port::{Failure, Writing};
@@ -68,6 +69,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
 
     let mut threads = start_workers(&config, &shared, &catalog, &topology);
     threads.extend(start_archiver(&config, &plan, lake, &shared)?);
+    threads.push(start_lag_watch(&config, &plan, &shared)?);
     observe(&shared, &catalog).await;
     for thread in threads {
         if thread.join().is_err() {
@@ -166,12 +168,23 @@ fn start_archiver(config: &Config, plan: &Plan, lake: Lake, shared: &Arc<Shared>
         let stopped = || shared.stop.load(Ordering::Relaxed);
         while !stopped() {
             let owned = shared.lock_owned().clone();
-            let until = Instant::now() + archiver.step(&owned, &stopped);
-            while !stopped() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(50));
-            }
+            let pause = archiver.step(&owned, &stopped);
+            shared.waited(pause);
         }
     })))
+}
+
+fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
+    let watch = LagWatch::new(Spans::new(&config.place.kafka, &config.place.group)?, plan);
+    let shared = Arc::clone(shared);
+    Ok(thread::spawn(move || {
+        while !shared.waited(lag::LOOK_EVERY) {
+            let owned = shared.lock_owned().clone();
+            if let Err(error) = watch.look(&owned, &shared.health.metrics) {
+                tracing::debug!(%error, "the lag cannot be told now");
+            }
+        }
+    }))
 }
 
 /// Runs a worker, and another one when it has ended (EO-5), until the process stops.
@@ -273,6 +286,15 @@ async fn observe(shared: &Shared, catalog: &Catalog) {
 impl Shared {
     fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits so long, or until the run stops: whether it has.
+    fn waited(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while !self.stop.load(Ordering::Relaxed) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn moved(&self, step: &Step, own: &mut BTreeSet<u32>, took: Duration) {
