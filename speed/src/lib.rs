@@ -14,4 +14,5 @@ pub mod operators;
 pub mod run;
 pub mod telemetry;
 pub mod topology;
+pub mod watch;
 pub mod worker;

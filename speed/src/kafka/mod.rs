@@ -6,6 +6,8 @@ mod port;
 mod producer;
 mod reader;
 mod spans;
+mod tail;
 
 pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};
 pub use spans::{Ends, Spans};
+pub use tail::tail;
