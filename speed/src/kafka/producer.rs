@@ -105,7 +105,8 @@ impl Transactions {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if since.elapsed() < PATIENCE =>
                 {
-                    self.producer.poll(Duration::from_millis(1));
+                    self.producer.poll(Duration::ZERO);
+                    std::thread::sleep(Duration::from_millis(1));
                     outgoing = back;
                 }
                 Err((error, _)) => return Err(self.refused(record, &error)),
@@ -152,16 +153,20 @@ impl Transactions {
         Ok(())
     }
 
-    /// Waits until everything sent is acknowledged. `flush` would wait in steps of 100 ms.
+    /// Waits until everything sent is acknowledged. `flush` would wait in steps of 100 ms, and `poll` with less than
+    /// some milliseconds spins.
     fn drain(&self) -> Result<()> {
         let since = Instant::now();
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+        loop {
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() == 0 {
+                break;
+            }
             if since.elapsed() > PATIENCE {
                 return Err(Failure::Abort("the brokers do not acknowledge what was sent".to_owned()));
             }
+            std::thread::sleep(Duration::from_micros(300));
         }
-        self.producer.poll(Duration::ZERO);
         let reports = self.producer.context();
         match reports.failed.load(Ordering::Relaxed) {
             0 => Ok(()),
