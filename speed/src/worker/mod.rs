@@ -73,7 +73,8 @@ pub struct Worker<P> {
     limits: Limits,
     shards: BTreeMap<u32, Shard>,
     partitions: BTreeMap<TopicId, u32>,
-    publication: i64,
+    /// The one that every shard was told of; `None` behind an abort, which takes shards back to the one they committed under.
+    publication: Option<i64>,
     effects: Effects,
     epoch: Option<Epoch>,
 }
@@ -97,7 +98,7 @@ impl<P: Reading + Writing> Worker<P> {
         limits: Limits,
     ) -> Result<Self> {
         port.fence()?;
-        let publication = shelf.newest().publication;
+        let publication = None;
         let (shards, partitions) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self {
             port,
@@ -206,8 +207,8 @@ impl<P: Reading + Writing> Worker<P> {
     /// Takes up a new publication, between epochs (L-2, L-5).
     fn take_publication(&mut self) -> Result<()> {
         let newest = self.shelf.newest();
-        if newest.publication != self.publication {
-            self.publication = newest.publication;
+        if self.publication != Some(newest.publication) {
+            self.publication = Some(newest.publication);
             for shard in self.shards.values_mut() {
                 shard.signal(&Signal::Publication(&newest), &mut self.effects);
             }
@@ -269,6 +270,7 @@ impl<P: Reading + Writing> Worker<P> {
     /// Goes back to the last commit: producer, operators and positions.
     fn abort(&mut self) -> Result<()> {
         self.epoch = None;
+        self.publication = None;
         self.effects.clear();
         self.port.abort()?;
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
