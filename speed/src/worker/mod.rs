@@ -6,7 +6,7 @@
 pub mod port;
 mod shard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub struct Worker<P> {
     limits: Limits,
     shards: BTreeMap<u32, Shard>,
     partitions: BTreeMap<TopicId, u32>,
+    /// What happened to the group and is still to be acted on: an abort in between forgets nothing of it.
+    changes: VecDeque<Change>,
     /// The one that every shard was told of; `None` behind an abort, which takes shards back to the one they committed under.
     publication: Option<i64>,
     effects: Effects,
@@ -98,7 +100,6 @@ impl<P: Reading + Writing> Worker<P> {
         limits: Limits,
     ) -> Result<Self> {
         port.fence()?;
-        let publication = None;
         let (shards, partitions) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self {
             port,
@@ -107,7 +108,8 @@ impl<P: Reading + Writing> Worker<P> {
             limits,
             shards,
             partitions,
-            publication,
+            changes: VecDeque::new(),
+            publication: None,
             effects: Effects::default(),
             epoch: None,
         })
@@ -151,8 +153,10 @@ impl<P: Reading + Writing> Worker<P> {
 
     fn try_step(&mut self, now: Duration, step: &mut Step) -> Result<()> {
         if self.epoch.is_none() {
-            for change in self.port.changes()? {
+            self.changes.extend(self.port.changes()?.into_iter().flat_map(one_by_one));
+            while let Some(change) = self.changes.front().cloned() {
                 self.take_change(change, step)?;
+                self.changes.pop_front();
             }
             self.take_publication()?;
         }
@@ -276,5 +280,13 @@ impl<P: Reading + Writing> Worker<P> {
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
         let from: Vec<_> = self.shards.values().flat_map(Shard::followed).collect();
         self.port.follow(&from, &[])
+    }
+}
+
+/// Shards are opened one by one, so that those that are need not be opened again.
+fn one_by_one(change: Change) -> Vec<Change> {
+    match change {
+        Change::Assigned(ids) => ids.into_iter().map(|id| Change::Assigned(vec![id])).collect(),
+        other => vec![other],
     }
 }
