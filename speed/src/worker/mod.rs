@@ -75,7 +75,8 @@ pub struct Worker<P> {
     partitions: BTreeMap<TopicId, u32>,
     /// What happened to the group and is still to be acted on: an abort in between forgets nothing of it.
     changes: VecDeque<Change>,
-    /// The one that every shard was told of; `None` behind an abort, which takes shards back to the one they committed under.
+    /// The one that every shard was told of. `None` behind an abort, which takes shards back to the one they committed
+    /// under, and when a shard is new.
     publication: Option<i64>,
     effects: Effects,
     epoch: Option<Epoch>,
@@ -188,11 +189,12 @@ impl<P: Reading + Writing> Worker<P> {
             }
             Change::Assigned(ids) => {
                 for id in ids {
-                    let mut shard = Shard::open(id, topology, partitions, port, &**shelf, limits)?;
-                    shard.signal(&Signal::Publication(&shelf.newest()), &mut self.effects);
+                    let shard = Shard::open(id, topology, partitions, port, &**shelf, limits)?;
                     let from: Vec<_> = shard.followed().collect();
                     port.follow(&from, &[])?;
                     shards.insert(id, shard);
+                    // Told only when every change is dealt with: what it then has to say is committed while it is here.
+                    self.publication = None;
                     step.opened.push(id);
                 }
             }
