@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data::topics::dead_letter;
 
-use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId};
+use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId, split_memo};
 use crate::operators::segments::{Reading, Segments, Settings, Shelf};
 
 /// What a topology is made for.
@@ -133,7 +133,11 @@ impl Topology {
         let open = move |opening: &Opening<'_>| -> Result<Box<dyn Task>, String> {
             let Opening { operator, shard, shards, .. } = *opening;
             let dispatch = Dispatch { operator, shard, shards, inputs: read.clone(), lateness, idleness };
-            Ok(Box::new(Stage::new(open(opening)?, dispatch)))
+            let (reached, memo) = match opening.memo.map(split_memo).transpose()? {
+                Some((reached, memo)) => (reached, Some(memo)),
+                None => (None, None),
+            };
+            Ok(Box::new(Stage::new(open(&Opening { memo, ..*opening })?, dispatch, reached)))
         };
         self.operators.push(Arc::new(OperatorSpec { name, inputs, changelog, open: Box::new(open) }));
     }
