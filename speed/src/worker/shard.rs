@@ -10,7 +10,7 @@ use super::Limits;
 use super::port::{Commit, Facts, Failure, Reading, Result};
 use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition};
 use crate::operators::segments::Shelf;
-use crate::topology::{Opening, OperatorSpec, Topology};
+use crate::topology::{OpenError, Opening, OperatorSpec, Topology};
 
 pub struct Shard {
     id: u32,
@@ -98,11 +98,14 @@ impl Shard {
         for (operator, spec) in topology.operators.iter().enumerate() {
             let memo = memos.get(spec.name).map(String::as_str);
             let opening = Opening { shard: id, shards: topology.shards, operator, shelf, memo };
-            let unreadable = |reason: String| {
-                let name = spec.name;
-                Failure::Stop(format!("operator {name}, shard {id}: its memo cannot be read: {reason}"))
+            let failed = |error: OpenError| {
+                let told = format!("operator {}, shard {id}: {error}", spec.name);
+                match error {
+                    OpenError::Unreadable(_) => Failure::Stop(told),
+                    OpenError::NotYet(_) => Failure::Ended(told),
+                }
             };
-            let mut task = (spec.open)(&opening).map_err(unreadable)?;
+            let mut task = (spec.open)(&opening).map_err(failed)?;
             restore(&mut *task, TopicPartition { topic: spec.changelog, partition: id }, topology, reading)?;
             shard.tasks.push((Arc::clone(spec), task));
         }
