@@ -200,9 +200,10 @@ impl<P: Reading + Writing> Worker<P> {
             }
             Change::Revoked(ids) => {
                 for id in ids {
-                    let Some(shard) = shards.remove(&id) else { continue };
+                    let Some(shard) = shards.get(&id) else { continue };
                     let leave: Vec<_> = shard.followed().map(|(at, _)| at).collect();
                     port.follow(&[], &leave)?;
+                    shards.remove(&id);
                     step.closed.push(id);
                 }
             }
