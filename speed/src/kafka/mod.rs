@@ -10,4 +10,4 @@ mod spans;
 
 pub use admin::{Cluster, TopicWish};
 pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};
-pub use spans::{Ends, Spans};
+pub use spans::{Ends, Sight, Spans};
