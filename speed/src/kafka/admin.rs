@@ -26,7 +26,10 @@ impl Cluster {
     /// When a setting is refused.
     pub fn new(kafka: &KafkaSettings) -> Result<Self, String> {
         let context = Context::default();
-        let admin = kafka.client_config().create_with_context(context.clone());
+        let mut config = kafka.client_config();
+        // To ask for a topic would make it, with whatever partitions and clean-up the broker thinks fit.
+        config.set("allow.auto.create.topics", "false");
+        let admin = config.create_with_context(context.clone());
         let admin = admin.map_err(|error| context.explain(&error).to_string())?;
         Ok(Self { admin, context })
     }
