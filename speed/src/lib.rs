@@ -13,4 +13,5 @@ pub mod operators;
 pub mod run;
 pub mod telemetry;
 pub mod topology;
+pub mod verify;
 pub mod worker;
