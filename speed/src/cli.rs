@@ -17,6 +17,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "Examples:
   speed run --brokers localhost:9092 --lake ./lake       process orders until Ctrl-C
+  speed watch --brokers localhost:9092                   live orders with their segments
   speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
@@ -28,6 +29,9 @@ pub enum Command {
     /// Process the topic of orders until the end of the process
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Show live orders and segment changes as they come
+    #[command(after_help = "Examples:\n  speed watch\n  speed watch --json --limit 10 | jq .customer")]
+    Watch(WatchArgs),
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -88,6 +92,21 @@ pub struct RunArgs {
     /// Only errors on stderr
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Print the records as they are, one JSON document a line
+    #[arg(long)]
+    pub json: bool,
+    /// Stop after so many lines
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<u64>,
 }
 
 /// Where /metrics and its like are served.

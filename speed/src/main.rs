@@ -2,15 +2,20 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use speed::cli::{Cli, Command, RunArgs};
+use speed::cli::{Cli, Command, RunArgs, WatchArgs};
 use speed::config::RawConfig;
 use speed::error::{Error, Result};
+use speed::watch::Wishes;
 
 fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
-    match run(&args) {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Watch(args) => watch(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -28,6 +33,13 @@ fn run(args: &RunArgs) -> Result<()> {
         .build()
         .map_err(|source| Error::Io { what: "starting".to_owned(), source })?;
     runtime.block_on(speed::run::run(config, asked_to_stop()))
+}
+
+fn watch(args: &WatchArgs) -> Result<()> {
+    speed::telemetry::start_log(true);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let duration = args.seconds.map(Duration::from_secs);
+    speed::watch::watch(&place, Wishes { json: args.json, limit: args.limit, duration })
 }
 
 /// Ends with the first SIGTERM or SIGINT.

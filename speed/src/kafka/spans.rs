@@ -3,12 +3,17 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+<<<<<<< HEAD
 use data::kafka::{Context, KafkaSettings, reach, topic_id};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+=======
+use data::kafka::{KafkaSettings, nameless_id, topic_id};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+>>>>>>> a272a7a0f8747d13cd46b4d526e5f0c68de3b81e
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::admin::nameless_id;
 use super::port::{READING, defaults};
 use super::reader::{partition_number, record};
 use crate::error::{Error, Result};
@@ -79,14 +84,16 @@ impl Spans {
         Ok(found.map_or(0, |topic| u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX)))
     }
 
-    /// Whether a topic is still the one that [`super::Cluster::topic_id`] told apart as `id`.
+    /// Whether a topic is still the one that [`data::kafka::Topics::id`] told apart as `id`.
     ///
     /// # Errors
     /// When the brokers do not answer.
     pub fn is_same_topic(&self, topic: &str, id: &str) -> Result<bool> {
+        if id == nameless_id(topic) {
+            return Ok(true);
+        }
         match topic_id(self.consumer.client(), topic, ASK) {
             Ok(found) => Ok(found == id),
-            Err(_) if id == nameless_id(topic) => Ok(true),
             Err(reason) => Err(Error::Kafka(format!("topic {topic}: its id cannot be had: {reason}"))),
         }
     }
