@@ -14,5 +14,6 @@ pub mod operators;
 pub mod run;
 pub mod telemetry;
 pub mod topology;
+pub mod verify;
 pub mod watch;
 pub mod worker;
