@@ -94,8 +94,10 @@ pub const READING: [(&str, &str); 3] =
 const WRITING: [(&str, &str); 6] = [
     // An order line that the broker took must not be too large with what is known of its customer.
     ("message.max.bytes", MESSAGE_BYTES),
-    ("linger.ms", "5"),
-    ("batch.size", "262144"),
+    // librdkafka has one request in flight for a partition, and while more is due its thread polls without pause: so
+    // nothing is due before the epoch's end, or a batch is as large as brokers take.
+    ("linger.ms", "200"),
+    ("batch.size", "1000000"),
     ("queue.buffering.max.kbytes", "32768"),
     ("queue.buffering.max.messages", "200000"),
     ("transaction.timeout.ms", "10000"),
