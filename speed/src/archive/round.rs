@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::decide::{Decision, Facts};
 use super::vault::Progress;
 use super::{Error, Lines, Metrics, Outcome, Pending, Result, Settings, Vault};
-use crate::kafka::{Sight, Spans};
+use crate::kafka::Spans;
 use crate::worker::InputMemo;
 use crate::worker::port::Committed;
 
@@ -45,7 +45,7 @@ impl Archiver {
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(settings: Settings, lake: Lake, runtime: Handle) -> crate::error::Result<Self> {
-        let kafka = Spans::new(&settings.kafka, &settings.group, Sight::Committed)?;
+        let kafka = Spans::new(&settings.kafka, &settings.group)?;
         let (vault, metrics) = (Vault::new(lake, runtime), Arc::default());
         Ok(Self { settings, kafka, vault, metrics, places: BTreeMap::new(), failures: 0 })
     }

@@ -3,14 +3,8 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-use data::kafka::{Context, KafkaSettings, reach, topic_id};
+use data::kafka::{Context, KafkaSettings, nameless_id, reach, topic_id};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-=======
-use data::kafka::{KafkaSettings, nameless_id, topic_id};
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
->>>>>>> a272a7a0f8747d13cd46b4d526e5f0c68de3b81e
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -32,15 +26,6 @@ pub struct Spans {
     brokers: String,
 }
 
-/// Which records are seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// Those of committed transactions.
-    Committed,
-    /// Those of open and aborted ones too.
-    All,
-}
-
 /// The offsets of a partition: the first that is still there, and the one behind the last record that is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
@@ -49,9 +34,23 @@ pub struct Ends {
 }
 
 impl Spans {
+    /// Sees what is committed.
+    ///
     /// # Errors
     /// When librdkafka refuses a setting.
-    pub fn new(kafka: &KafkaSettings, group: &str, sight: Sight) -> Result<Self> {
+    pub fn new(kafka: &KafkaSettings, group: &str) -> Result<Self> {
+        Self::with_isolation(kafka, group, "read_committed")
+    }
+
+    /// Sees records of open and aborted transactions too.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn uncommitted(kafka: &KafkaSettings, group: &str) -> Result<Self> {
+        Self::with_isolation(kafka, group, "read_uncommitted")
+    }
+
+    fn with_isolation(kafka: &KafkaSettings, group: &str, isolation: &str) -> Result<Self> {
         let mut config = kafka.client_config();
         defaults(&mut config, kafka, &READING);
         config.set("group.id", group);
@@ -59,13 +58,7 @@ impl Spans {
         config.set("enable.auto.offset.store", "false");
         config.set("enable.partition.eof", "true");
         config.set("auto.offset.reset", "error");
-        config.set(
-            "isolation.level",
-            match sight {
-                Sight::Committed => "read_committed",
-                Sight::All => "read_uncommitted",
-            },
-        );
+        config.set("isolation.level", isolation);
         let context = Context::default();
         let consumer = config
             .create_with_context(context.clone())

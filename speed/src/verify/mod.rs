@@ -22,12 +22,12 @@ use std::time::Instant;
 use compact_str::CompactString;
 use data::DateFormat;
 use data::base::Base;
-use data::kafka::KafkaSettings;
+use data::kafka::{KafkaSettings, Topics};
 use data::lake::{Lake, Table};
 use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
-use crate::kafka::{Cluster, Sight, Spans};
+use crate::kafka::Spans;
 use crate::operators::segments::Reading;
 use crate::topology::TopicNames;
 
@@ -56,8 +56,8 @@ pub type Customers = HashSet<CompactString, foldhash::fast::FixedState>;
 /// When lake or topics cannot be read, or lines are neither in the one nor in the other any more.
 pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Result<Report> {
     let since = Instant::now();
-    let committed = Spans::new(&settings.kafka, &settings.group, Sight::Committed)?;
-    let all = Spans::new(&settings.kafka, &settings.group, Sight::All)?;
+    let committed = Spans::new(&settings.kafka, &settings.group)?;
+    let all = Spans::uncommitted(&settings.kafka, &settings.group)?;
     let before = moment::Moment::take(&committed, settings)?;
     say("reading the state that the group has committed");
     let state = State::read(&committed, &all, &settings.topics.customer_state)?;
@@ -71,7 +71,7 @@ pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Resu
     let moving = moment::in_motion(&committed, &all, settings, &reading, (&before, &after))?;
 
     let base = runtime.block_on(Base::load(lake, &publication))?;
-    let topic_id = Cluster::new(&settings.kafka).map_err(Error::Kafka)?.topic_id(&settings.topics.orders);
+    let topic_id = Topics::new(&settings.kafka).map_err(Error::Kafka)?.id(&settings.topics.orders);
     let sources =
         collect::Sources { settings, runtime, kafka: &committed, reading: &reading, topic_id: &topic_id, say };
     let (accepted, lines) = sources.collect(&orders, base.covered(&topic_id), &before.orders)?;

@@ -72,7 +72,11 @@ impl State {
         let id = CompactString::from_utf8_lossy(key);
         if partition_of(key, shards) != shard {
             let place = (id, shard);
-            if value.is_some() { self.astray.insert(place) } else { self.astray.remove(&place) };
+            if value.is_some() {
+                self.astray.insert(place)
+            } else {
+                self.astray.remove(&place)
+            };
             return Ok(());
         }
         match value {

@@ -29,13 +29,13 @@ fn history() -> String {
 /// Orders of customers old and new, some of invoices that the history has begun; every seventh is none.
 fn orders(from: usize, to: usize) -> Vec<(String, String)> {
     let one = |number: usize| {
-        let invoice = if number % 4 == 0 { number % 40 } else { 40 + number / 3 };
-        let customer = if number % 4 == 0 { invoice % 9 } else { number / 3 % 25 };
+        let invoice = if number.is_multiple_of(4) { number % 40 } else { 40 + number / 3 };
+        let customer = if number.is_multiple_of(4) { invoice % 9 } else { number / 3 % 25 };
         let quantity = if number % 7 == 3 { 0 } else { 1 + i64::try_from(number % 3).expect("small") };
         let date = format!("2026-10-{:02}T{:02}:30:00Z", 1 + number / 60 % 28, number % 24);
         let (_, line) = line(&format!("I{invoice}"), &format!("c{customer}"), quantity, "2.25", &date);
         // A key that is not the customer's sends the line to another shard.
-        let key = if number % 5 == 0 { format!("x{}", number % 11) } else { format!("c{customer}") };
+        let key = if number.is_multiple_of(5) { format!("x{}", number % 11) } else { format!("c{customer}") };
         (key, line)
     };
     (from..to).map(one).collect()
@@ -145,13 +145,12 @@ fn l_1_nothing_is_found_whatever_happened() {
         )),
     );
     let _speed = Speed::start(&world);
-    let report = world.prove_until("the third publication", |report| {
-        report.publication == 3 && report.lines.topic + report.lines.refused >= 390
+    let accepted = (0..1_000).filter(|number| number % 7 != 3).count() as u64;
+    let all = 120 + 2 + accepted;
+    let report = world.prove_until("every order", |report| {
+        report.publication == 3 && report.lines.published + report.lines.topic == all
     });
-    assert!(report.lines.published > 700, "{report}");
-    world.prove_until("every order", |report| {
-        report.customers == 26 && report.lines.topic + report.lines.refused + 602 >= world.in_topic()
-    });
+    assert_eq!(report.customers, 25);
 }
 
 fn lines_refused(world: &World) -> u64 {
