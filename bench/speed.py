@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -43,10 +44,9 @@ class Bench:
         self.results = {}
 
     def run(self):
-        broker = subprocess.Popen([self.options.binaries / "kafka", "--port", "0"], stdout=subprocess.PIPE, text=True)
+        broker = Peer([self.options.binaries / "kafka", "--port", str(free_port())], "kafka")
         try:
-            line = broker.stdout.readline()
-            self.brokers = re.search(r"\S+:\d+", line).group(0)
+            self.brokers = broker.expect(r"listens on (\S+:\d+)")
             say(f"kafka on {self.brokers}")
             self.lake = self.folder / "lake"
             self.tell("base", "make", self.lake, CUSTOMERS, INVOICES)
@@ -254,6 +254,12 @@ class Peer(subprocess.Popen):
             if found:
                 return found.groups() if len(found.groups()) > 1 else found.group(1)
         sys.exit(f"bench: the peer never said {pattern}")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def stop(process):

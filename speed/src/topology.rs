@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data::topics::dead_letter;
 
-use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId};
+use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId, split_memo};
 use crate::operators::segments::{Reading, Segments, Settings, Shelf};
 
 /// What a topology is made for.
@@ -97,7 +97,23 @@ pub struct OperatorSpec {
 }
 
 /// Makes the operator from what its last commit left.
-pub type Open = dyn Fn(&Opening<'_>) -> Result<Box<dyn Task>, String> + Send + Sync;
+pub type Open = dyn Fn(&Opening<'_>) -> Result<Box<dyn Task>, OpenError> + Send + Sync;
+
+/// Why an operator cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    #[error("its memo cannot be read: {0}")]
+    Unreadable(String),
+    /// It may be possible later.
+    #[error("{0}")]
+    NotYet(String),
+}
+
+impl From<String> for OpenError {
+    fn from(reason: String) -> Self {
+        Self::Unreadable(reason)
+    }
+}
 
 /// The shard that an operator is made for.
 pub struct Opening<'o> {
@@ -126,14 +142,18 @@ impl Topology {
         name: &'static str,
         inputs: Vec<Input>,
         changelog: TopicId,
-        open: impl Fn(&Opening<'_>) -> Result<O, String> + Send + Sync + 'static,
+        open: impl Fn(&Opening<'_>) -> Result<O, OpenError> + Send + Sync + 'static,
     ) {
         let (lateness, idleness) = (plan.lateness, plan.idleness);
         let read = inputs.clone();
-        let open = move |opening: &Opening<'_>| -> Result<Box<dyn Task>, String> {
+        let open = move |opening: &Opening<'_>| -> Result<Box<dyn Task>, OpenError> {
             let Opening { operator, shard, shards, .. } = *opening;
             let dispatch = Dispatch { operator, shard, shards, inputs: read.clone(), lateness, idleness };
-            Ok(Box::new(Stage::new(open(opening)?, dispatch)))
+            let (reached, memo) = match opening.memo.map(split_memo).transpose()? {
+                Some((reached, memo)) => (reached, Some(memo)),
+                None => (None, None),
+            };
+            Ok(Box::new(Stage::new(open(&Opening { memo, ..*opening })?, dispatch, reached)))
         };
         self.operators.push(Arc::new(OperatorSpec { name, inputs, changelog, open: Box::new(open) }));
     }

@@ -8,7 +8,7 @@
 //! itself how far it came, and a span is added once, whoever adds it and however often it is tried (EO-8). It needs neither
 //! Kafka's transactions nor the writer lock, may lag, and holds no worker up.
 
-mod decide;
+pub mod decide;
 mod lines;
 mod metrics;
 mod round;

@@ -10,6 +10,6 @@ mod time;
 pub use effects::{Effects, Emitted, Target};
 pub use operator::{Decoded, EpochEnd, Operator, Refusal, Signal};
 pub use record::{Origin, Record, TopicId, TopicPartition};
-pub use stage::{Dispatch, Input, Stage, Task};
+pub use stage::{Dispatch, Input, Stage, Task, split_memo};
 pub use state::KeyedState;
-pub use time::{Timers, Watermarks};
+pub use time::{Reached, Timers, Watermarks};

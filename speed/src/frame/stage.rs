@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use data::EventTime;
 use data::kafka::partition_of;
 
-use super::{Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target, TopicId, Watermarks};
+use super::{Effects, EpochEnd, Operator, Origin, Reached, Record, Refusal, Signal, Target, TopicId, Watermarks};
 
 /// A topic that an operator reads.
 #[derive(Clone, Debug)]
@@ -51,8 +52,9 @@ pub struct Stage<O> {
 }
 
 impl<O: Operator> Stage<O> {
-    pub const fn new(operator: O, dispatch: Dispatch) -> Self {
-        let watermarks = Watermarks::new(dispatch.lateness, dispatch.idleness);
+    /// `reached` is what [`split_memo`] found.
+    pub fn new(operator: O, dispatch: Dispatch, reached: Option<Reached>) -> Self {
+        let watermarks = Watermarks::new(dispatch.lateness, dispatch.idleness, reached);
         Self { operator, dispatch, watermarks }
     }
 
@@ -133,6 +135,65 @@ impl<O: Operator> Task for Stage<O> {
     }
 
     fn end_epoch(&mut self, end: EpochEnd<'_>, out: &mut Effects) {
-        self.operator.end_epoch(end, out);
+        match end {
+            EpochEnd::Flush { memo } => {
+                let mut own = String::new();
+                self.operator.end_epoch(EpochEnd::Flush { memo: &mut own }, out);
+                write_memo(memo, self.watermarks.reached(), &own);
+            }
+            EpochEnd::Committed => {
+                self.watermarks.commit();
+                self.operator.end_epoch(EpochEnd::Committed, out);
+            }
+            EpochEnd::Aborted => {
+                self.watermarks.roll_back();
+                self.operator.end_epoch(EpochEnd::Aborted, out);
+            }
+        }
+    }
+}
+
+/// A stage's memo is `@newest,watermark memo`: how far event time came, in microseconds, and the operator's own.
+fn write_memo(memo: &mut String, reached: Option<Reached>, own: &str) {
+    memo.push('@');
+    if let Some(Reached { newest, watermark }) = reached {
+        memo.push_str(&format!("{},{}", newest.micros(), watermark.micros()));
+    }
+    memo.push(' ');
+    memo.push_str(own);
+}
+
+/// Takes a stage's memo apart.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn split_memo(memo: &str) -> Result<(Option<Reached>, &str), String> {
+    let broken = || format!("event time is missing in {memo:?}");
+    let (time, own) = memo.strip_prefix('@').and_then(|memo| memo.split_once(' ')).ok_or_else(broken)?;
+    if time.is_empty() {
+        return Ok((None, own));
+    }
+    let (newest, watermark) = time.split_once(',').ok_or_else(broken)?;
+    let moment = |text: &str| text.parse().map(EventTime::from_micros).map_err(|_| broken());
+    Ok((Some(Reached { newest: moment(newest)?, watermark: moment(watermark)? }), own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memo_comes_apart_as_it_was_put_together() {
+        let moment = EventTime::from_micros;
+        for reached in [None, Some(Reached { newest: moment(-5), watermark: moment(i64::MIN) })] {
+            for own in ["", "{\"a\": 1}", "@1,2 x"] {
+                let mut memo = String::new();
+                write_memo(&mut memo, reached, own);
+                assert_eq!(split_memo(&memo), Ok((reached, own)));
+            }
+        }
+        for broken in ["", "{}", "@1 ", "@1,x ", "@1,2"] {
+            assert!(split_memo(broken).is_err(), "{broken}");
+        }
     }
 }

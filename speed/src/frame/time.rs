@@ -17,8 +17,24 @@ use super::TopicPartition;
 pub struct Watermarks {
     lateness: Duration,
     idleness: Duration,
+    now: Clocks,
+    /// As of the last commit: what an abort goes back to.
+    committed: Clocks,
+}
+
+#[derive(Clone, Debug)]
+struct Clocks {
     partitions: BTreeMap<TopicPartition, Progress>,
+    /// The newest event of whoever had the shard before; goes on with the clock when no partition does.
+    before: Option<Progress>,
     reached: EventTime,
+}
+
+/// How far event time has come, for whoever has the shard next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub newest: EventTime,
+    pub watermark: EventTime,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,46 +46,73 @@ struct Progress {
 }
 
 impl Watermarks {
+    /// Goes on from what a commit said; from the first event on without.
     #[must_use]
-    pub const fn new(lateness: Duration, idleness: Duration) -> Self {
-        Self { lateness, idleness, partitions: BTreeMap::new(), reached: EventTime::from_micros(i64::MIN) }
+    pub fn new(lateness: Duration, idleness: Duration, reached: Option<Reached>) -> Self {
+        let before = reached.map(|reached| Progress { newest: reached.newest, seen: Duration::ZERO, fresh: true });
+        let reached = reached.map_or(EventTime::from_micros(i64::MIN), |reached| reached.watermark);
+        let now = Clocks { partitions: BTreeMap::new(), before, reached };
+        Self { lateness, idleness, committed: now.clone(), now }
     }
 
     pub fn observe(&mut self, partition: TopicPartition, at: EventTime) {
         let progress =
-            self.partitions.entry(partition).or_insert(Progress { newest: at, seen: Duration::ZERO, fresh: true });
+            self.now.partitions.entry(partition).or_insert(Progress { newest: at, seen: Duration::ZERO, fresh: true });
         progress.newest = progress.newest.max(at);
         progress.fresh = true;
     }
 
     /// The watermark at the clock's `now`, when it has moved. It never goes back.
     pub fn advance(&mut self, now: Duration) -> Option<EventTime> {
+        let Self { lateness, idleness, now: clocks, .. } = self;
         let mut active: Option<EventTime> = None;
         let mut idle: Option<EventTime> = None;
-        for progress in self.partitions.values_mut() {
-            if std::mem::take(&mut progress.fresh) {
-                progress.seen = now;
-            }
-            let quiet = now.saturating_sub(progress.seen);
-            if quiet < self.idleness {
+        for progress in clocks.partitions.values_mut() {
+            let quiet = progress.quiet(now);
+            if quiet < *idleness {
                 active = Some(active.map_or(progress.newest, |least| least.min(progress.newest)));
             } else {
-                let moved = later(progress.newest, quiet);
-                idle = Some(idle.map_or(moved, |most| most.max(moved)));
+                idle = idle.max(Some(later(progress.newest, quiet)));
             }
         }
-        let watermark = later(active.or(idle)?, Duration::ZERO).micros().saturating_sub(micros(self.lateness));
-        let watermark = EventTime::from_micros(watermark);
-        (watermark > self.reached).then(|| {
-            self.reached = watermark;
+        if let Some(before) = &mut clocks.before {
+            let quiet = before.quiet(now);
+            if quiet >= *idleness {
+                idle = idle.max(Some(later(before.newest, quiet)));
+            }
+        }
+        let watermark = EventTime::from_micros(active.or(idle)?.micros().saturating_sub(micros(*lateness)));
+        (watermark > clocks.reached).then(|| {
+            clocks.reached = watermark;
             watermark
         })
     }
 
-    /// What [`Watermarks::advance`] said last.
+    /// What [`Watermarks::advance`] said last, and the newest event; `None` before the first.
     #[must_use]
-    pub const fn reached(&self) -> EventTime {
-        self.reached
+    pub fn reached(&self) -> Option<Reached> {
+        let Clocks { partitions, before, reached } = &self.now;
+        let newest = partitions.values().chain(before).map(|progress| progress.newest).max()?;
+        Some(Reached { newest, watermark: *reached })
+    }
+
+    pub fn commit(&mut self) {
+        self.committed.clone_from(&self.now);
+    }
+
+    /// Forgets the events since the last commit: they come again, and must not be late then.
+    pub fn roll_back(&mut self) {
+        self.now.clone_from(&self.committed);
+    }
+}
+
+impl Progress {
+    /// For how long no event has come.
+    fn quiet(&mut self, now: Duration) -> Duration {
+        if std::mem::take(&mut self.fresh) {
+            self.seen = now;
+        }
+        now.saturating_sub(self.seen)
     }
 }
 
@@ -121,7 +164,7 @@ mod tests {
     #[test]
     fn eo_7_an_idle_partition_neither_stalls_nor_delays() {
         let clock = Duration::from_secs;
-        let mut watermarks = Watermarks::new(clock(5), clock(30));
+        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
         assert_eq!(watermarks.advance(clock(0)), None, "nothing is known before the first event");
         watermarks.observe(partition(0), second(100));
         watermarks.observe(partition(1), second(40));
@@ -135,7 +178,36 @@ mod tests {
         assert_eq!(watermarks.advance(clock(71)), Some(second(165)));
         watermarks.observe(partition(1), second(50));
         assert_eq!(watermarks.advance(clock(72)), None, "a straggler does not turn time back");
-        assert_eq!(watermarks.reached(), second(165));
+        assert_eq!(watermarks.reached(), Some(Reached { newest: second(130), watermark: second(165) }));
+    }
+
+    #[test]
+    fn eo_7_event_time_outlives_its_shard() {
+        let clock = Duration::from_secs;
+        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        assert_eq!(watermarks.reached(), None);
+        watermarks.observe(partition(0), second(100));
+        assert_eq!(watermarks.advance(clock(1)), Some(second(95)));
+        let mut next = Watermarks::new(clock(5), clock(30), watermarks.reached());
+        assert_eq!(next.advance(clock(7)), None);
+        assert_eq!(next.advance(clock(36)), None);
+        assert_eq!(next.advance(clock(37)), Some(second(125)), "no partition has an event, and time goes on");
+        next.observe(partition(0), second(60));
+        assert_eq!(next.advance(clock(38)), None, "what was late for the one before is late for this one");
+    }
+
+    #[test]
+    fn eo_5_an_aborted_epoch_makes_no_event_late() {
+        let clock = Duration::from_secs;
+        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        watermarks.observe(partition(0), second(100));
+        assert_eq!(watermarks.advance(clock(1)), Some(second(95)));
+        watermarks.commit();
+        watermarks.observe(partition(0), second(200));
+        assert_eq!(watermarks.advance(clock(2)), Some(second(195)));
+        watermarks.roll_back();
+        watermarks.observe(partition(0), second(150));
+        assert_eq!(watermarks.advance(clock(3)), Some(second(145)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Kafka as workers want it: the one place of this crate that knows rdkafka.
 
 mod failure;
+mod flush;
 mod member;
 mod port;
 mod producer;

@@ -6,7 +6,7 @@
 pub mod port;
 mod shard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Default for Limits {
         Self {
             epoch: Duration::from_millis(100),
             shortest_epoch: Duration::from_millis(20),
-            epoch_records: 200_000,
+            epoch_records: 50_000,
             poll_wait: Duration::from_millis(10),
             poll_records: 2_000,
             work_budget: 20_000,
@@ -73,7 +73,11 @@ pub struct Worker<P> {
     limits: Limits,
     shards: BTreeMap<u32, Shard>,
     partitions: BTreeMap<TopicId, u32>,
-    publication: i64,
+    /// What happened to the group and is still to be acted on: an abort in between forgets nothing of it.
+    changes: VecDeque<Change>,
+    /// The one that every shard was told of. `None` behind an abort, which takes shards back to the one they committed
+    /// under, and when a shard is new.
+    publication: Option<i64>,
     effects: Effects,
     epoch: Option<Epoch>,
 }
@@ -97,7 +101,6 @@ impl<P: Reading + Writing> Worker<P> {
         limits: Limits,
     ) -> Result<Self> {
         port.fence()?;
-        let publication = shelf.newest().publication;
         let (shards, partitions) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self {
             port,
@@ -106,7 +109,8 @@ impl<P: Reading + Writing> Worker<P> {
             limits,
             shards,
             partitions,
-            publication,
+            changes: VecDeque::new(),
+            publication: None,
             effects: Effects::default(),
             epoch: None,
         })
@@ -150,8 +154,10 @@ impl<P: Reading + Writing> Worker<P> {
 
     fn try_step(&mut self, now: Duration, step: &mut Step) -> Result<()> {
         if self.epoch.is_none() {
-            for change in self.port.changes()? {
+            self.changes.extend(self.port.changes()?.into_iter().flat_map(one_by_one));
+            while let Some(change) = self.changes.front().cloned() {
                 self.take_change(change, step)?;
+                self.changes.pop_front();
             }
             self.take_publication()?;
         }
@@ -183,19 +189,21 @@ impl<P: Reading + Writing> Worker<P> {
             }
             Change::Assigned(ids) => {
                 for id in ids {
-                    let mut shard = Shard::open(id, topology, partitions, port, &**shelf, limits)?;
-                    shard.signal(&Signal::Publication(&shelf.newest()), &mut self.effects);
+                    let shard = Shard::open(id, topology, partitions, port, &**shelf, limits)?;
                     let from: Vec<_> = shard.followed().collect();
                     port.follow(&from, &[])?;
                     shards.insert(id, shard);
+                    // Told only when every change is dealt with: what it then has to say is committed while it is here.
+                    self.publication = None;
                     step.opened.push(id);
                 }
             }
             Change::Revoked(ids) => {
                 for id in ids {
-                    let Some(shard) = shards.remove(&id) else { continue };
+                    let Some(shard) = shards.get(&id) else { continue };
                     let leave: Vec<_> = shard.followed().map(|(at, _)| at).collect();
                     port.follow(&[], &leave)?;
+                    shards.remove(&id);
                     step.closed.push(id);
                 }
             }
@@ -206,8 +214,8 @@ impl<P: Reading + Writing> Worker<P> {
     /// Takes up a new publication, between epochs (L-2, L-5).
     fn take_publication(&mut self) -> Result<()> {
         let newest = self.shelf.newest();
-        if newest.publication != self.publication {
-            self.publication = newest.publication;
+        if self.publication != Some(newest.publication) {
+            self.publication = Some(newest.publication);
             for shard in self.shards.values_mut() {
                 shard.signal(&Signal::Publication(&newest), &mut self.effects);
             }
@@ -269,10 +277,19 @@ impl<P: Reading + Writing> Worker<P> {
     /// Goes back to the last commit: producer, operators and positions.
     fn abort(&mut self) -> Result<()> {
         self.epoch = None;
+        self.publication = None;
         self.effects.clear();
         self.port.abort()?;
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
         let from: Vec<_> = self.shards.values().flat_map(Shard::followed).collect();
         self.port.follow(&from, &[])
+    }
+}
+
+/// Shards are opened one by one, so that those that are need not be opened again.
+fn one_by_one(change: Change) -> Vec<Change> {
+    match change {
+        Change::Assigned(ids) => ids.into_iter().map(|id| Change::Assigned(vec![id])).collect(),
+        other => vec![other],
     }
 }

@@ -10,7 +10,7 @@ use super::Limits;
 use super::port::{Commit, Facts, Failure, Reading, Result};
 use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition};
 use crate::operators::segments::Shelf;
-use crate::topology::{Opening, OperatorSpec, Topology};
+use crate::topology::{OpenError, Opening, OperatorSpec, Topology};
 
 pub struct Shard {
     id: u32,
@@ -35,7 +35,8 @@ struct Cursor {
     /// No cell ends before it.
     no_cut_before: i64,
     last_cut: Duration,
-    committed: (i64, i64),
+    /// Position and cell; `None` before the first commit.
+    committed: Option<(i64, i64)>,
 }
 
 /// What is committed with an offset of an input.
@@ -97,11 +98,14 @@ impl Shard {
         for (operator, spec) in topology.operators.iter().enumerate() {
             let memo = memos.get(spec.name).map(String::as_str);
             let opening = Opening { shard: id, shards: topology.shards, operator, shelf, memo };
-            let unreadable = |reason: String| {
-                let name = spec.name;
-                Failure::Stop(format!("operator {name}, shard {id}: its memo cannot be read: {reason}"))
+            let failed = |error: OpenError| {
+                let told = format!("operator {}, shard {id}: {error}", spec.name);
+                match error {
+                    OpenError::Unreadable(_) => Failure::Stop(told),
+                    OpenError::NotYet(_) => Failure::Ended(told),
+                }
             };
-            let mut task = (spec.open)(&opening).map_err(unreadable)?;
+            let mut task = (spec.open)(&opening).map_err(failed)?;
             restore(&mut *task, TopicPartition { topic: spec.changelog, partition: id }, topology, reading)?;
             shard.tasks.push((Arc::clone(spec), task));
         }
@@ -200,7 +204,7 @@ impl Shard {
             let input = InputMemo { cell: cursor.cell, start: cursor.start };
             let metadata = if *at == self.home {
                 serde_json::to_string(&HomeMemo { input, memos: std::mem::take(&mut memos) })
-            } else if cursor.committed == (cursor.position, cursor.cell) {
+            } else if cursor.committed == Some((cursor.position, cursor.cell)) {
                 continue;
             } else {
                 serde_json::to_string(&input)
@@ -213,14 +217,16 @@ impl Shard {
     pub fn committed(&mut self, out: &mut Effects) {
         if std::mem::take(&mut self.touched) {
             self.tasks.iter_mut().for_each(|(_, task)| task.end_epoch(EpochEnd::Committed, out));
-            self.cursors.values_mut().for_each(|cursor| cursor.committed = (cursor.position, cursor.cell));
+            self.cursors.values_mut().for_each(|cursor| cursor.committed = Some((cursor.position, cursor.cell)));
         }
     }
 
     pub fn aborted(&mut self, out: &mut Effects) {
         if std::mem::take(&mut self.touched) {
             self.tasks.iter_mut().for_each(|(_, task)| task.end_epoch(EpochEnd::Aborted, out));
-            self.cursors.values_mut().for_each(|cursor| (cursor.position, cursor.cell) = cursor.committed);
+            for cursor in self.cursors.values_mut() {
+                (cursor.position, cursor.cell) = cursor.committed.unwrap_or((cursor.start, cursor.start));
+            }
             self.more_work = true;
         }
     }
@@ -239,8 +245,8 @@ impl Cursor {
         let no_cut_before = if limits.cut_behind_backlog { facts.end } else { 0 };
         let Some(committed) = &facts.committed else {
             let start = facts.initial;
-            let (last_cut, committed) = (Duration::ZERO, (-1, -1));
-            let cursor = Self { position: start, cell: start, start, no_cut_before, last_cut, committed };
+            let last_cut = Duration::ZERO;
+            let cursor = Self { position: start, cell: start, start, no_cut_before, last_cut, committed: None };
             return Ok((cursor, BTreeMap::new()));
         };
         let position = committed.offset;
@@ -264,7 +270,7 @@ impl Cursor {
             ))
         })?;
         let InputMemo { cell, start } = memo.input;
-        let (last_cut, committed) = (Duration::ZERO, (position, cell));
+        let (last_cut, committed) = (Duration::ZERO, Some((position, cell)));
         let cursor = Self { position, cell, start, no_cut_before, last_cut, committed };
         Ok((cursor, memo.memos))
     }

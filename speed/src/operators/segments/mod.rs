@@ -20,6 +20,7 @@ pub use order::{Order, Reading};
 use crate::frame::{
     Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, TopicId,
 };
+use crate::topology::OpenError;
 use customer::Change;
 use output::{Cause, Live, Moved, is_purchase, write_change, write_enriched};
 use sweep::{Memo, Stage, Sweep};
@@ -63,18 +64,26 @@ impl Segments {
     /// Opens a shard where `memo` left it, or anew under the newest publication.
     ///
     /// # Errors
-    /// When the memo cannot be read.
+    /// When the memo cannot be read, or names a publication that this process has not noticed yet and cannot load:
+    /// under an older one, lines would be missing that no state holds any more.
     pub fn open(
         settings: Arc<Settings>,
         (shard, shards): (u32, u32),
         shelf: &dyn Shelf,
         memo: Option<&str>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, OpenError> {
         let memo: Memo = memo.map_or_else(|| Ok(Memo::default()), serde_json::from_str).map_err(|e| e.to_string())?;
         let newest = memo.newest();
         let topic_id = Arc::clone(&settings.topic_id);
         let view = |base: Arc<Base>| View::new(base, Arc::clone(&topic_id), newest);
         let kept = memo.publication.and_then(|id| shelf.get(id));
+        let known = shelf.newest().publication;
+        if let Some(wanted) = memo.publication.filter(|wanted| kept.is_none() && *wanted > known) {
+            return Err(OpenError::NotYet(format!(
+                "publication {wanted}, which its state rests on, cannot be loaded, and the newest known is {known}; if the \
+                 lake was made anew, start anew with another --group"
+            )));
+        }
         let (view, sweep) = match (memo.publication, kept) {
             (_, Some(base)) => (view(base), None),
             (None, None) => (view(shelf.newest()), None),
@@ -278,7 +287,8 @@ impl Operator for Segments {
 
     fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
         match signal {
-            Signal::Publication(base) if base.publication != self.view.base.publication => {
+            // An older one comes from a process that has not noticed the newer one yet.
+            Signal::Publication(base) if base.publication > self.view.base.publication => {
                 let view = View::new(Arc::clone(base), Arc::clone(&self.view.topic_id), self.newest);
                 self.turn(view, Cause::Publication, out);
             }

@@ -81,6 +81,10 @@ pub fn decode<'r>(value: Option<&'r [u8]>, reading: &Reading) -> Result<Decoded<
     let refusal = |reason: Reason, detail: String| Refusal { reason: reason.name(), detail };
     let value = value.ok_or_else(|| refusal(Reason::Malformed, "the record has no value".to_owned()))?;
     let text = std::str::from_utf8(value).map_err(|error| refusal(Reason::BadEncoding, error.to_string()))?;
+    // A list would be taken for the fields in their order.
+    if text.trim_ascii_start().as_bytes().first().is_some_and(|first| *first != b'{') {
+        return Err(refusal(Reason::Malformed, "an object is wanted, with the fields of an order line".to_owned()));
+    }
     let wire: Wire<'r> = serde_json::from_str(text).map_err(|error| refusal(Reason::Malformed, error.to_string()))?;
     let raw = RawLine {
         invoice: wire.invoice.0.as_bytes(),
