@@ -12,15 +12,32 @@ pub struct Speed(Child);
 impl Speed {
     /// Cells end, and are archived, every second.
     pub fn start(world: &World) -> Self {
-        let config = world.folder.path().with_extension("toml");
-        std::fs::write(&config, world.config()).expect("written");
-        let child = Command::new(env!("CARGO_BIN_EXE_speed"))
-            .args(["run", "--quiet", "--listen", "off", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("started");
+        Self::start_as(world, "")
+    }
+
+    /// The same, with more settings.
+    pub fn start_as(world: &World, settings: &str) -> Self {
+        let child = command(world, settings).spawn().expect("started");
         Self(child)
+    }
+
+    /// Runs to its end, with one more property of librdkafka; what it says on stderr.
+    pub fn try_run(world: &World, property: &str) -> String {
+        let mut command = command(world, "");
+        let output = command.args(["--kafka", property]).output().expect("started");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Until it has ended by itself.
+    pub fn wait(mut self) {
+        assert!(self.0.wait().expect("ended").success());
     }
 
     /// At once, as by kill -9.
@@ -35,6 +52,14 @@ impl Drop for Speed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn command(world: &World, settings: &str) -> Command {
+    let config = world.folder.path().with_extension("toml");
+    std::fs::write(&config, format!("{settings}{}", world.config())).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_speed"));
+    command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
+    command
 }
 
 /// `batch run`, with a file or without.
