@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
 use data::numbers::DecimalMark;
-use data::{DateEvidence, DateFormat, Rules};
+use data::{DateEvidence, DateFormat, DayMonth, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -20,6 +20,7 @@ use crate::csv::dialect::{Layout, Wishes, detect};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::run::Writing;
+use crate::show::counted;
 use crate::source::Source;
 
 const HEAD_BYTES: usize = 1 << 20;
@@ -49,7 +50,8 @@ impl fmt::Display for SourceReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rejected: u64 = self.rejected.values().sum();
         let Self { source, read, accepted, already_known, .. } = self;
-        write!(out, "{source}: {read} lines, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
+        let lines = counted(*read, "line");
+        write!(out, "{source}: {lines}, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
         self.evidence.iter().try_for_each(|line| write!(out, "\n  {line}"))
     }
 }
@@ -103,6 +105,7 @@ struct Reading {
 
 impl Ingest<'_> {
     fn source(&mut self, source: &Source) -> Result<(Counts, SourceReport)> {
+        let stamp = source.stamp()?;
         let mut head = Vec::new();
         let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
         let mut layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
@@ -118,7 +121,10 @@ impl Ingest<'_> {
                 (Start { bytes: *bytes, lines: *lines }, *lines_read, Some(dates))
             }
         };
-        let (layout, reading) = self.read(source, layout, start, earlier)?;
+        let read = self.read(source, layout, start, earlier);
+        // Whatever is wrong with its lines: a file that was written to meanwhile explains it.
+        source.check_unchanged(stamp)?;
+        let (layout, reading) = read?;
         let mut report = report(source, &layout, &reading.outcome, known, &standing);
         if standing == Standing::New {
             let overlap = self.writing.ledger.check_overlap(
@@ -265,6 +271,7 @@ fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, stand
     evidence.push(format!("decimals are behind a {mark}"));
     evidence.push(encoding_evidence(layout, outcome));
     evidence.push(date_evidence(layout, &outcome.dates));
+    evidence.extend(contradiction(layout, &outcome.dates));
     SourceReport {
         source: source.name.clone(),
         read: known + outcome.counts.read(),
@@ -292,6 +299,22 @@ fn encoding_evidence(layout: &Layout, outcome: &Outcome) -> String {
             format!("encoding is Windows-1252 (ISO-8859-1): {lines} lines are not UTF-8, the others are plain in both")
         }
     }
+}
+
+/// A warning where dates can be read in neither order alone.
+fn contradiction(layout: &Layout, dates: &DateEvidence) -> Option<String> {
+    let DateFormat::Order(order) = layout.dates else { return None };
+    let (refused, other) = match order {
+        DayMonth::MonthFirst => (dates.day_first_only, DayMonth::DayFirst),
+        DayMonth::DayFirst => (dates.month_first_only, DayMonth::MonthFirst),
+    };
+    let agreeing = dates.day_first_only + dates.month_first_only - refused;
+    (refused > 0).then(|| {
+        format!(
+            "warning: dates contradict each other: {} can only be {order}, {} only {other}; all were read as {order}, so the latter are among the rejected (batch export rejected_orders), and of {} that can be either some may have day and month exchanged. Split the file by its forms and pass --date-format with each",
+            counted(agreeing, "line"), counted(refused, "line"), counted(dates.either, "line"),
+        )
+    })
 }
 
 fn date_evidence(layout: &Layout, dates: &DateEvidence) -> String {
