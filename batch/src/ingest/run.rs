@@ -14,6 +14,7 @@ use super::chunk::Counts;
 use super::fingerprint::{Dates, Fingerprint};
 use super::ledger::Standing;
 use super::output::Output;
+use super::overlap;
 use super::pipeline::{self, Outcome, Start};
 use super::workers::Shared;
 use crate::csv::dialect::{Layout, Wishes, detect};
@@ -24,6 +25,10 @@ use crate::show::counted;
 use crate::source::Source;
 
 const HEAD_BYTES: usize = 1 << 20;
+/// One line in so many may be known without the source being refused.
+const REFUSED_SHARE: u64 = 100;
+/// Least known lines, and one in so many, from which a source that grew is refused.
+const GROWN_BY: (u64, u64) = (3, 2);
 
 /// How to ingest.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +108,13 @@ struct Reading {
     refused: Output,
 }
 
+/// The same, ended; no commit names them yet.
+struct Written {
+    outcome: Outcome,
+    orders: Vec<WrittenFile>,
+    refused: Vec<WrittenFile>,
+}
+
 impl Ingest<'_> {
     fn source(&mut self, source: &Source) -> Result<(Counts, SourceReport)> {
         let stamp = source.stamp()?;
@@ -134,13 +146,39 @@ impl Ingest<'_> {
             )?;
             report.evidence.extend(overlap);
         }
-        let counts = reading.outcome.counts.clone();
-        let mut evidence = reading.outcome.dates;
+        let Reading { outcome, orders, refused } = reading;
+        let (orders, refused) = (orders.finish()?, refused.finish()?);
+        if !self.options.allow_overlap {
+            let new = standing == Standing::New;
+            report.evidence.extend(self.check_lines(source, new, &orders, outcome.counts.accepted)?);
+        }
+        let counts = outcome.counts.clone();
+        let mut evidence = outcome.dates;
         if let Some(earlier) = earlier {
             evidence.add(&earlier.evidence);
         }
-        self.commit(source, &head, known, reading, Dates { format: layout.dates, evidence }, &report)?;
+        let written = Written { outcome, orders, refused };
+        self.commit(source, &head, known, written, Dates { format: layout.dates, evidence }, &report)?;
         Ok((counts, report))
+    }
+
+    /// Compares a source's new lines with those of the lake: an invoice may be split over files, but its lines come
+    /// once. Few equal ones are noted, since a shop's own exports do repeat a line here and there.
+    fn check_lines(&self, source: &Source, new: bool, orders: &[WrittenFile], accepted: u64) -> Result<Option<String>> {
+        let known = overlap::known_lines(self.writing.tables.get(Table::Orders), orders, self.runtime)?;
+        let shares = format!(
+            "{known} of its {} to ingest were there before, with the same invoice and content",
+            counted(accepted, "line")
+        );
+        // The few lines by which a source has grown may well go on with an invoice, and repeat a line of it.
+        let (least, share) = if new { (1, REFUSED_SHARE) } else { GROWN_BY };
+        if known >= least && known.saturating_mul(share) >= accepted {
+            let reason = format!(
+                "{shares}; counting them again would double orders. Leave them out, or pass --allow-overlap to count every line"
+            );
+            return Err(Error::Source { name: source.name.clone(), reason });
+        }
+        Ok((known > 0).then(|| format!("warning: {shares}; they count twice")))
     }
 
     /// Reads the source, and once more when its dates turn out to be of the other order.
@@ -202,11 +240,11 @@ impl Ingest<'_> {
         source: &Source,
         head: &[u8],
         known: u64,
-        reading: Reading,
+        written: Written,
         dates: Dates,
         report: &SourceReport,
     ) -> Result<()> {
-        let Reading { outcome, orders, refused } = reading;
+        let Written { outcome, orders, refused } = written;
         let lines_read = known + outcome.counts.read();
         let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices, dates);
         let row = SourceRow {
@@ -221,7 +259,6 @@ impl Ingest<'_> {
             fingerprint: serde_json::to_string(&fingerprint)?,
             evidence: serde_json::to_string(&report.evidence)?,
         };
-        let (orders, refused) = (orders.finish()?, refused.finish()?);
         self.writing.lock.check()?;
         let lines = i64::try_from(lines_read).unwrap_or(i64::MAX);
         self.runtime.block_on(async {
