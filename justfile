@@ -20,34 +20,67 @@ kafka := tools / "kafka-" + replace_regex(sha256_file("kafka/pom.xml"), "^(.{12}
 default:
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
 
-# From orders to segments, on the terminal and as a picture; FILE is your orders, else some are generated
+# From orders to segments, as a picture, then live; FILE is your orders, else some are generated
 [group("try")]
 [script]
 demo $FILE="":
     say() { printf '\n== %s\n' "$*"; }
     target={{ quote(target) }}
     demo="$target/demo"
+    bin="$target/release"
     case $FILE in
     "" | /*) ;;
     *) FILE={{ quote(invocation_directory()) }}/$FILE ;;
     esac
     [ -z "$FILE" ] || [ -e "$FILE" ] || { echo "demo: there is no file $FILE" >&2; exit 1; }
 
-    say "Building batch and data (about 10 minutes the first time on two cores, seconds afterwards)"
-    cargo build --release --locked --package batch --package data
+    say "Building batch, speed and data (about 15 minutes the first time on two cores, seconds afterwards)"
+    cargo build --release --locked --package batch --package speed --package data
     rm -rf "$demo"
     mkdir -p "$demo"
 
     if [ -z "$FILE" ]; then
         FILE="$demo/orders.csv"
-        say "Generating orders into $FILE (a second or two)"
-        "$target/release/data" generate orders --output "$FILE"
+        say "Generating a year of orders up to yesterday into $FILE (a second or two)"
+        if from=$(date -d '-366 days' +%F 2>/dev/null) && to=$(date -d yesterday +%F); then
+            set -- --from "$from" --to "$to"
+        else
+            set --
+        fi
+        "$bin/data" generate orders --output "$FILE" "$@"
     fi
     say "From $FILE to published segments in $demo/lake (a second or two for a million lines)"
-    "$target/release/batch" run --input "$FILE" --lake "$demo/lake"
-    "$target/release/batch" show --lake "$demo/lake" --html segments.html >/dev/null
+    "$bin/batch" run --input "$FILE" --lake "$demo/lake"
+    "$bin/batch" show --lake "$demo/lake" --html segments.html >/dev/null
     say "The picture is $PWD/segments.html: open it in a browser"
-    echo "   The tables are in $demo/lake; ask again with: $target/release/batch show --lake $demo/lake"
+    echo "   The tables are in $demo/lake; ask again with: $bin/batch show --lake $demo/lake"
+
+    say "Live: an embedded broker, made-up orders, and speed, which joins them with the segments (a few seconds)"
+    running=''
+    trap 'trap - EXIT INT TERM; for pid in $running; do kill "$pid" 2>/dev/null || :; done; wait' EXIT INT TERM
+    start() { # NAME COMMAND…: in the background, its output in a file
+        name=$1
+        shift
+        "$@" >"$demo/$name.log" 2>&1 &
+        running="$running $!"
+    }
+    until_true() { # WHAT COMMAND…: waits up to 20 s
+        what=$1 left=200
+        shift
+        until "$@" >/dev/null 2>&1; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || { echo "demo: $what does not come up; see $demo/*.log" >&2; exit 1; }
+            sleep 0.1
+        done
+    }
+    start broker "$bin/data" broker --address-file "$demo/broker"
+    until_true "the broker" test -s "$demo/broker"
+    export CLIENTELE_BROKERS="$(cat "$demo/broker")" CLIENTELE_LAKE="$demo/lake"
+    start speed "$bin/speed" run --delivery at-least-once
+    until_true "speed" grep -q "shards moved" "$demo/speed.log"
+    start producer "$bin/data" produce orders --brokers "$CLIENTELE_BROKERS" --rate 10
+    echo "   brokers $CLIENTELE_BROKERS; logs in $demo/*.log; Ctrl-C ends it"
+    if [ -t 1 ]; then "$bin/speed" watch; else "$bin/speed" watch --seconds 15; fi
 
 # Start a real Kafka on 127.0.0.1 until Ctrl-C; --port N, --data DIR to keep its topics
 [group("try")]

@@ -3,11 +3,14 @@
 
 pub mod base;
 pub mod cleaning;
+pub mod columns;
 pub mod dates;
 pub mod generate;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod lake;
+#[cfg(feature = "kafka")]
+pub mod live;
 pub mod merge;
 pub mod model;
 pub mod money;

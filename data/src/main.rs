@@ -1,11 +1,21 @@
-//! The program `data`: made-up input for those who have none.
+//! The program `data`: made-up input, live orders, and a broker for those who have none.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "kafka")]
+mod broker_command;
 mod generate_command;
+#[cfg(feature = "kafka")]
+mod interrupt;
+#[cfg(feature = "kafka")]
+mod live_command;
+#[cfg(feature = "kafka")]
+mod produce_command;
+#[cfg(feature = "kafka")]
+mod replay_command;
 
 /// Input for trying the system out
 #[derive(Parser)]
@@ -20,6 +30,14 @@ enum Command {
     /// Write made-up input
     #[command(subcommand)]
     Generate(Generate),
+    #[cfg(feature = "kafka")]
+    Replay(replay_command::ReplayArgs),
+    /// Send made-up orders to a topic, without end
+    #[cfg(feature = "kafka")]
+    #[command(subcommand)]
+    Produce(Produce),
+    #[cfg(feature = "kafka")]
+    Broker(broker_command::BrokerArgs),
 }
 
 #[derive(Subcommand)]
@@ -27,13 +45,34 @@ enum Generate {
     Orders(generate_command::OrdersArgs),
 }
 
+#[cfg(feature = "kafka")]
+#[derive(Subcommand)]
+enum Produce {
+    Orders(produce_command::OrdersArgs),
+}
+
 fn main() -> ExitCode {
-    let Command::Generate(Generate::Orders(args)) = Cli::parse().command;
-    match generate_command::run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Cli::parse().command {
+        Command::Generate(Generate::Orders(args)) => {
+            ended(generate_command::run(&args).map(|()| true), data::generate::Error::exit_code)
+        }
+        #[cfg(feature = "kafka")]
+        Command::Replay(args) => ended(replay_command::run(&args), live_command::Error::exit_code),
+        #[cfg(feature = "kafka")]
+        Command::Produce(Produce::Orders(args)) => ended(produce_command::run(&args), live_command::Error::exit_code),
+        #[cfg(feature = "kafka")]
+        Command::Broker(args) => ended(broker_command::run(&args).map(|()| true), live_command::Error::exit_code),
+    }
+}
+
+/// The exit status of a command that did what it was asked, or not all of it, or failed.
+fn ended<E: std::fmt::Display>(result: Result<bool, E>, exit_code: impl Fn(&E) -> u8) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(error.exit_code())
+            ExitCode::from(exit_code(&error))
         }
     }
 }

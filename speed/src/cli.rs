@@ -17,7 +17,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "Examples:
   speed run --brokers localhost:9092 --lake ./lake       process orders until Ctrl-C
-  speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
+  speed watch --brokers localhost:9092                   live orders with their segments
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
 Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
@@ -28,6 +28,12 @@ pub enum Command {
     /// Process the topic of orders until the end of the process
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Prove that the merged view equals a recomputation over every order accepted so far
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Show live orders and segment changes as they come
+    #[command(after_help = "Examples:\n  speed watch\n  speed watch --json --limit 10 | jq .customer")]
+    Watch(WatchArgs),
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -88,6 +94,43 @@ pub struct RunArgs {
     /// Only errors on stderr
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  speed verify --brokers localhost:9092 --lake ./lake
+  speed verify --json | jq .differences
+
+Reads the committed state and everything that was accepted, and compares customer by customer. Orders may go on
+meanwhile: customers who order while it reads are counted and left out. Exit status 1 when anything differs.";
+
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// As for `speed run`: read dates such as 3/4/2011 as mdy or dmy, or by a pattern [default: mdy]
+    #[arg(long, env = "CLIENTELE_DATE_FORMAT", value_name = "FORMAT")]
+    pub date_format: Option<String>,
+    /// Print exactly one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Print the records as they are, one JSON document a line
+    #[arg(long)]
+    pub json: bool,
+    /// Stop after so many lines
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub seconds: Option<u64>,
 }
 
 /// Where /metrics and its like are served.

@@ -116,6 +116,16 @@ impl RawConfig {
         }
     }
 
+    /// How bare dates of the topic are read: by `flag`, or by the file.
+    ///
+    /// # Errors
+    /// When it is no date format.
+    pub fn dates(&self, flag: Option<&str>) -> Result<DateFormat> {
+        flag.or(self.date_format.as_deref()).map_or(Ok(DateFormat::Order(DayMonth::MonthFirst)), |text| {
+            DateFormat::from_flag(text).map_err(|reason| Error::Setting { name: "date_format", reason })
+        })
+    }
+
     /// Lays environment and flags over the file and checks the whole.
     ///
     /// # Errors
@@ -124,10 +134,7 @@ impl RawConfig {
         let place = self.place(&args.common);
         let delivery = args.delivery.or(self.delivery).unwrap_or_default();
         let start = args.from.as_ref().or(self.from.as_ref()).map_or(Ok(Start::Earliest), |text| start(text))?;
-        let dates = args.date_format.as_ref().or(self.date_format.as_ref());
-        let dates = dates.map_or(Ok(DateFormat::Order(DayMonth::MonthFirst)), |text| {
-            DateFormat::from_flag(text).map_err(|reason| Error::Setting { name: "date_format", reason })
-        })?;
+        let dates = self.dates(args.date_format.as_deref())?;
         let workers = args.workers.or(self.workers);
         if workers == Some(0) {
             return Err(Error::Setting { name: "workers", reason: "at least one is needed".to_owned() });

@@ -2,16 +2,25 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use speed::cli::{Cli, Command, RunArgs};
+use data::lake::Lake;
+use speed::cli::{Cli, Command, RunArgs, VerifyArgs, WatchArgs};
 use speed::config::RawConfig;
 use speed::error::{Error, Result};
+use speed::verify::{self, verify};
+use speed::watch::Wishes;
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Verify(args) => prove(&args),
+        Command::Watch(args) => watch(&args),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
@@ -19,15 +28,54 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &RunArgs) -> Result<()> {
+fn run(args: &RunArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(args.quiet);
     let config = RawConfig::read(args.common.config.as_deref())?.check(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(speed::run::run(config, asked_to_stop()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prove(args: &VerifyArgs) -> Result<ExitCode> {
+    speed::telemetry::start_log(true);
+    let raw = RawConfig::read(args.common.config.as_deref())?;
+    let place = raw.place(&args.common);
+    let settings = verify::Settings {
+        kafka: place.kafka,
+        lake: Lake::open_existing(&place.lake)?,
+        group: place.group,
+        topics: place.topics,
+        dates: raw.dates(args.date_format.as_deref())?,
+    };
+    let say = |what: &str| {
+        if !args.quiet {
+            let _ = writeln!(std::io::stderr(), "{what}");
+        }
+    };
+    let report = verify(&settings, runtime()?.handle(), &say)?;
+    let mut out = std::io::stdout().lock();
+    let written = if args.json {
+        serde_json::to_writer(&mut out, &report).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+    } else {
+        write!(out, "{report}")
+    };
+    written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source })?;
+    Ok(if report.is_exact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn watch(args: &WatchArgs) -> Result<ExitCode> {
+    speed::telemetry::start_log(true);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let duration = args.seconds.map(Duration::from_secs);
+    speed::watch::watch(&place, Wishes { json: args.json, limit: args.limit, duration })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|source| Error::Io { what: "starting".to_owned(), source })?;
-    runtime.block_on(speed::run::run(config, asked_to_stop()))
+        .map_err(|source| Error::Io { what: "starting".to_owned(), source })
 }
 
 /// Ends with the first SIGTERM or SIGINT.

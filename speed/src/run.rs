@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use data::EventTime;
+use data::kafka::Topics;
 use data::lake::{Lake, Table};
 use tokio::runtime::Handle;
 
@@ -16,7 +17,8 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{Cluster, KafkaPort, MESSAGE_BYTES, TopicWish};
+use crate::kafka::{KafkaPort, MESSAGE_BYTES, Spans};
+use crate::lag::{self, LagWatch};
 use crate::operators::segments::{Reading, Shelf};
 use crate::topology::{Plan, Topology, topology};
 use crate::worker::port::{Failure, Writing};
@@ -67,6 +69,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
 
     let mut threads = start_workers(&config, &shared, &catalog, &topology);
     threads.extend(start_archiver(&config, &plan, lake, &shared)?);
+    threads.push(start_lag_watch(&config, &plan, &shared)?);
     observe(&shared, &catalog).await;
     for thread in threads {
         if thread.join().is_err() {
@@ -95,19 +98,10 @@ async fn prepare(config: &Config, lake: &Lake) -> Result<Plan> {
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
 fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
-    let cluster = Cluster::new(&place.kafka)?;
-    let ensure = |name: &str, partitions: u32, configs: &[(&'static str, &str)]| {
-        if let Some(found) = cluster.partitions(name)? {
-            return Ok(found);
-        }
-        let configs = configs
-            .iter()
-            .chain(&[("max.message.bytes", MESSAGE_BYTES)])
-            .map(|(key, value)| (*key, (*value).to_owned()))
-            .collect();
-        cluster.create(&TopicWish { name: name.to_owned(), partitions, configs })?;
-        tracing::info!(topic = name, partitions, "topic made");
-        Ok::<u32, String>(partitions)
+    let cluster = Topics::new(&place.kafka)?;
+    let ensure = |name: &str, partitions: u32, configs: &[(&str, &str)]| {
+        let configs = [&[("max.message.bytes", MESSAGE_BYTES)], configs].concat();
+        cluster.ensure(name, partitions, &configs).map_err(|failure| failure.to_string())
     };
     let orders = ensure(&names.orders, PARTITIONS, &[("retention.ms", "-1")])?;
     // Shards are counted once, when the state's topic is made: a key never changes its shard afterwards.
@@ -123,7 +117,7 @@ fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
         ensure(name, shards, &[])?;
     }
-    Ok((shards, cluster.topic_id(&names.orders)))
+    Ok((shards, cluster.id(&names.orders)))
 }
 
 fn start_workers(
@@ -174,12 +168,23 @@ fn start_archiver(config: &Config, plan: &Plan, lake: Lake, shared: &Arc<Shared>
         let stopped = || shared.stop.load(Ordering::Relaxed);
         while !stopped() {
             let owned = shared.lock_owned().clone();
-            let until = Instant::now() + archiver.step(&owned, &stopped);
-            while !stopped() && Instant::now() < until {
-                thread::sleep(Duration::from_millis(50));
-            }
+            let pause = archiver.step(&owned, &stopped);
+            shared.waited(pause);
         }
     })))
+}
+
+fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
+    let watch = LagWatch::new(Spans::new(&config.place.kafka, &config.place.group)?, plan);
+    let shared = Arc::clone(shared);
+    Ok(thread::spawn(move || {
+        while !shared.waited(lag::LOOK_EVERY) {
+            let owned = shared.lock_owned().clone();
+            if let Err(error) = watch.look(&owned, &shared.health.metrics) {
+                tracing::debug!(%error, "the lag cannot be told now");
+            }
+        }
+    }))
 }
 
 /// Runs a worker, and another one when it has ended (EO-5), until the process stops.
@@ -281,6 +286,15 @@ async fn observe(shared: &Shared, catalog: &Catalog) {
 impl Shared {
     fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits so long, or until the run stops: whether it has.
+    fn waited(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while !self.stop.load(Ordering::Relaxed) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn moved(&self, step: &Step, own: &mut BTreeSet<u32>, took: Duration) {

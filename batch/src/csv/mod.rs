@@ -1,5 +1,6 @@
 //! Delimited text: where records and fields begin, and which field is which column.
 
-pub mod columns;
 pub mod dialect;
 pub mod scanner;
+
+pub use data::columns;

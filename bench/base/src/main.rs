@@ -19,6 +19,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const DAY: i64 = data::time::DAY_MICROS;
 const LOADS: usize = 7;
+/// Customers are numbered from here, as those of the real file are.
+const FIRST_ID: i64 = 10_000;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -102,7 +104,7 @@ async fn make(lake: &Lake, customers: i64, invoices: i64) -> Result<()> {
 }
 
 fn hash(invoice: i64, customers: i64) -> u64 {
-    InvoiceHash::of(format!("{}", 1_000_000 + invoice % customers).as_bytes(), invoice.to_string().as_bytes()).0
+    InvoiceHash::of((FIRST_ID + invoice % customers).to_string().as_bytes(), invoice.to_string().as_bytes()).0
 }
 
 fn rfm(customers: i64) -> Result<RecordBatch> {
@@ -114,7 +116,9 @@ fn rfm(customers: i64) -> Result<RecordBatch> {
         let rows = 0..customers;
         match field.data_type() {
             DataType::Utf8 if field.name() == "customer_id" => {
-                Arc::new(StringArray::from_iter_values(rows.map(|customer| (1_000_000 + customer).to_string())))
+                let mut ids: Vec<String> = rows.map(|customer| (FIRST_ID + customer).to_string()).collect();
+                ids.sort_unstable();
+                Arc::new(StringArray::from_iter_values(ids))
             }
             DataType::Int64 => Arc::new(Int64Array::from_iter_values(rows.map(|customer| 1 + mixed(customer, 30)))),
             DataType::Decimal128(..) => {

@@ -13,6 +13,7 @@ pub enum Purpose {
     Orders = 3,
     Prices = 4,
     Dirt = 5,
+    Live = 6,
 }
 
 /// A source of random numbers: the same on every machine, and independent of the version of `rand`.

@@ -108,6 +108,12 @@ impl Population {
         self.customers.get(usize::try_from(number.0).ok()?)
     }
 
+    /// How often each customer comes, relative to others: the busiest about a hundred times as often as who came once.
+    pub fn weights(&self) -> impl Iterator<Item = u32> {
+        let mean = self.customers.iter().map(|customer| customer.rate).sum::<f64>() / self.customers.len() as f64;
+        self.customers.iter().map(move |customer| 1 + super::chance::whole(20.0 * customer.rate / mean).min(400))
+    }
+
     /// Visits to come: at most one purchase and one return for each customer.
     #[cfg(test)]
     pub fn pending(&self) -> usize {

@@ -18,6 +18,7 @@ mod customers;
 mod dirt;
 mod error;
 mod line;
+mod live;
 pub mod options;
 mod orders;
 pub mod output;
@@ -29,6 +30,7 @@ use std::io::{self, Write};
 
 pub use calendar::Date;
 pub use error::{Error, Result};
+pub use live::{LiveLine, LiveOptions, LiveOrders};
 pub use options::{Encoding, Options, RawOptions, Size};
 pub use output::Output;
 pub use summary::{Accepted, Summary};

@@ -20,9 +20,9 @@ const BAD_DEBT: f64 = 0.0006;
 /// Stock corrections: one line without customer and price.
 const CORRECTION: f64 = 0.03;
 /// Of the remaining invoices, those without a customer id: a quarter of all lines.
-const GUEST: f64 = 0.155;
+pub(super) const GUEST: f64 = 0.155;
 /// Purchases of which something comes back.
-const RETURNED: f64 = 0.13;
+pub(super) const RETURNED: f64 = 0.13;
 /// Mean days until then.
 const RETURN_DAYS: f64 = 9.0;
 
@@ -157,28 +157,9 @@ impl Orders {
         self.baskets.fill(&mut self.invoice, blank, buyer, &self.catalogue, &mut self.chance);
         if self.chance.happens(RETURNED) {
             let delay = RETURN_DAYS / self.days * self.chance.exponential();
-            let lines = self.regrets();
+            let lines = regrets(&self.invoice, &self.catalogue, &mut self.chance);
             self.population.bring_back(customer, at + delay, lines);
         }
-    }
-
-    /// One to four of the invoice's lines, whole or in part; or a discount on it.
-    fn regrets(&mut self) -> Box<[Line]> {
-        let first = self.invoice.first().copied().unwrap_or_default();
-        if self.chance.happens(0.02) {
-            let discount = pence(i64::from(100 + self.chance.below(9_000)));
-            return Box::new([Line {
-                item: self.catalogue.extra(Extra::Discount),
-                quantity: 1,
-                unit_price: discount,
-                ..first
-            }]);
-        }
-        let wanted = usize::try_from(1 + self.chance.below(4) * self.chance.below(2)).unwrap_or(1);
-        let lines = self.invoice.iter().filter(|line| !line.repeats).take(wanted);
-        lines
-            .map(|line| Line { quantity: if line.quantity > 6 { line.quantity / 2 } else { line.quantity }, ..*line })
-            .collect()
     }
 
     fn bad_debt(&mut self, blank: Line) {
@@ -201,8 +182,22 @@ impl Orders {
     }
 }
 
+/// One to four of an invoice's lines, whole or in part; or a discount on it.
+pub(super) fn regrets(invoice: &[Line], catalogue: &Catalogue, chance: &mut Chance) -> Box<[Line]> {
+    let first = invoice.first().copied().unwrap_or_default();
+    if chance.happens(0.02) {
+        let discount = pence(i64::from(100 + chance.below(9_000)));
+        return Box::new([Line { item: catalogue.extra(Extra::Discount), quantity: 1, unit_price: discount, ..first }]);
+    }
+    let wanted = usize::try_from(1 + chance.below(4) * chance.below(2)).unwrap_or(1);
+    let lines = invoice.iter().filter(|line| !line.repeats).take(wanted);
+    lines
+        .map(|line| Line { quantity: if line.quantity > 6 { line.quantity / 2 } else { line.quantity }, ..*line })
+        .collect()
+}
+
 /// `line`, returned on the invoice that `blank` begins.
-fn taken_back(line: Line, blank: Line) -> Line {
+pub(super) fn taken_back(line: Line, blank: Line) -> Line {
     Line {
         kind: InvoiceKind::Cancellation,
         invoice: blank.invoice,

@@ -195,8 +195,9 @@ impl ClientContext for Context {
                 text.strip_prefix("[thrd:").and_then(|text| text.split_once("]: ")).map_or(text, |(_, text)| text);
             self.keep(explain(RDKafkaErrorCode::BrokerTransportFailure, text));
         }
+        // It warns of what it then puts right; whoever uses the client says what it could not.
         if level as i32 <= RDKafkaLogLevel::Warning as i32 {
-            tracing::warn!(target: "librdkafka", facility, "{text}");
+            tracing::info!(target: "librdkafka", facility, "{text}");
         } else {
             tracing::debug!(target: "librdkafka", facility, "{text}");
         }

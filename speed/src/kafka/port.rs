@@ -90,13 +90,15 @@ impl KafkaPort {
 /// librdkafka lets a fast consumer starve for a second when its queue was full; 5 ms keep it fed. The queue is bounded in
 /// bytes, since memory is.
 pub const READING: [(&str, &str); 3] =
-    [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "16384"), ("fetch.wait.max.ms", "100")];
+    [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "8192"), ("fetch.wait.max.ms", "100")];
 const WRITING: [(&str, &str); 6] = [
     // An order line that the broker took must not be too large with what is known of its customer.
     ("message.max.bytes", MESSAGE_BYTES),
-    ("linger.ms", "5"),
-    ("batch.size", "262144"),
-    ("queue.buffering.max.kbytes", "65536"),
+    // librdkafka has one request in flight for a partition, and while more is due its thread polls without pause: so
+    // nothing is due before the epoch's end, or a batch is as large as brokers take.
+    ("linger.ms", "200"),
+    ("batch.size", "1000000"),
+    ("queue.buffering.max.kbytes", "32768"),
     ("queue.buffering.max.messages", "200000"),
     ("transaction.timeout.ms", "10000"),
 ];

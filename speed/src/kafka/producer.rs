@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::failure::{Verdict, of_transaction};
+use super::flush::flush;
 use super::member::Member;
 use super::reader::partition_number;
 use crate::frame::{Emitted, Target, TopicId};
@@ -23,6 +24,7 @@ use crate::worker::port::{Failure, Result};
 /// A call of the coordinator's; tried again until [`PATIENCE`] is over.
 const CALL: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
+const FLUSH: Duration = Duration::from_millis(100);
 
 pub struct Transactions {
     producer: BaseProducer<Reports>,
@@ -105,7 +107,8 @@ impl Transactions {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if since.elapsed() < PATIENCE =>
                 {
-                    self.producer.poll(Duration::from_millis(1));
+                    self.producer.poll(Duration::ZERO);
+                    std::thread::sleep(Duration::from_millis(1));
                     outgoing = back;
                 }
                 Err((error, _)) => return Err(self.refused(record, &error)),
@@ -152,16 +155,17 @@ impl Transactions {
         Ok(())
     }
 
-    /// Waits until everything sent is acknowledged. `flush` would wait in steps of 100 ms.
+    /// Waits until everything sent is acknowledged.
     fn drain(&self) -> Result<()> {
         let since = Instant::now();
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+            flush(&self.producer, FLUSH);
+            // Reports of what was not delivered count as in flight until they are read.
+            self.producer.poll(Duration::ZERO);
             if since.elapsed() > PATIENCE {
                 return Err(Failure::Abort("the brokers do not acknowledge what was sent".to_owned()));
             }
         }
-        self.producer.poll(Duration::ZERO);
         let reports = self.producer.context();
         match reports.failed.load(Ordering::Relaxed) {
             0 => Ok(()),

@@ -65,13 +65,16 @@ impl Reader {
         }
         let list = self.patiently("committed offsets", || self.consumer.committed_offsets(list.clone(), ASK))?;
         let of = |at: &TopicPartition| {
-            let element = list.find_partition(self.name(at.topic), partition_number(at.partition))?;
-            match element.offset() {
+            let found = list.find_partition(self.name(at.topic), partition_number(at.partition));
+            let Some(element) = found else { return Ok(None) };
+            // An offset that cannot be told is not one that was never committed.
+            element.error().map_err(|error| ended("committed offsets", &error))?;
+            Ok(match element.offset() {
                 Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
                 _ => None,
-            }
+            })
         };
-        Ok(partitions.iter().map(of).collect())
+        partitions.iter().map(of).collect()
     }
 
     fn offset_at(&self, topic: &str, partition: i32, time: EventTime) -> Result<Option<i64>> {

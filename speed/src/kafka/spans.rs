@@ -3,13 +3,11 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use data::kafka::{KafkaSettings, topic_id};
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use data::kafka::{Context, KafkaSettings, nameless_id, reach, topic_id};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::admin::nameless_id;
 use super::port::{READING, defaults};
 use super::reader::{partition_number, record};
 use crate::error::{Error, Result};
@@ -21,24 +19,14 @@ const ASK: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_millis(100);
 
-/// A reader of committed records that asks what a group has committed, and commits nothing.
+/// A reader that asks what a group has committed, and commits nothing.
 pub struct Spans {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Context>,
+    context: Context,
     brokers: String,
 }
 
-/// Every error reaches the caller too, who knows what it means; the end of a partition is none.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "client");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
-/// The offsets of a partition: the first that is still there, and the one behind the last committed record.
+/// The offsets of a partition: the first that is still there, and the one behind the last record that is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     pub low: i64,
@@ -46,45 +34,59 @@ pub struct Ends {
 }
 
 impl Spans {
+    /// Sees what is committed.
+    ///
     /// # Errors
     /// When librdkafka refuses a setting.
     pub fn new(kafka: &KafkaSettings, group: &str) -> Result<Self> {
+        Self::with_isolation(kafka, group, "read_committed")
+    }
+
+    /// Sees records of open and aborted transactions too.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a setting.
+    pub fn uncommitted(kafka: &KafkaSettings, group: &str) -> Result<Self> {
+        Self::with_isolation(kafka, group, "read_uncommitted")
+    }
+
+    fn with_isolation(kafka: &KafkaSettings, group: &str, isolation: &str) -> Result<Self> {
         let mut config = kafka.client_config();
         defaults(&mut config, kafka, &READING);
         config.set("group.id", group);
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("enable.partition.eof", "true");
-        config.set("isolation.level", "read_committed");
         config.set("auto.offset.reset", "error");
-        let made = config.create_with_context(Quiet);
-        let consumer = made.map_err(|error| Error::Kafka(format!("a consumer: {error}; see [kafka]")))?;
-        Ok(Self { consumer, brokers: kafka.brokers.clone() })
+        config.set("isolation.level", isolation);
+        let context = Context::default();
+        let consumer = config
+            .create_with_context(context.clone())
+            .map_err(|error| Error::Kafka(context.explain(&error).to_string()))?;
+        Ok(Self { consumer, context, brokers: kafka.brokers.clone() })
     }
 
     /// How many partitions a topic has; 0 when there is no such topic.
     ///
     /// # Errors
-    /// When the brokers do not answer.
+    /// When the brokers do not answer, with the reason.
     pub fn partitions(&self, topic: &str) -> Result<u32> {
-        let metadata = self.consumer.fetch_metadata(Some(topic), ASK).map_err(|error| {
-            Error::Kafka(format!(
-                "brokers {}: {error}; is Kafka running there, and are --brokers and [kafka] right?",
-                self.brokers
-            ))
-        })?;
+        let metadata = reach(self.consumer.client(), &self.context, || self.idle(), Some(topic), ASK);
+        let metadata = metadata.map_err(|failure| Error::Kafka(failure.to_string()))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         Ok(found.map_or(0, |topic| u32::try_from(topic.partitions().len()).unwrap_or(u32::MAX)))
     }
 
-    /// Whether a topic is still the one that [`super::Cluster::topic_id`] told apart as `id`.
+    /// Whether a topic is still the one that [`data::kafka::Topics::id`] told apart as `id`.
     ///
     /// # Errors
     /// When the brokers do not answer.
     pub fn is_same_topic(&self, topic: &str, id: &str) -> Result<bool> {
+        if id == nameless_id(topic) {
+            return Ok(true);
+        }
         match topic_id(self.consumer.client(), topic, ASK) {
             Ok(found) => Ok(found == id),
-            Err(_) if id == nameless_id(topic) => Ok(true),
             Err(reason) => Err(Error::Kafka(format!("topic {topic}: its id cannot be had: {reason}"))),
         }
     }
@@ -100,13 +102,15 @@ impl Spans {
         }
         let list = self.consumer.committed_offsets(list, ASK).map_err(asking(topic, "committed offsets"))?;
         let of = |partition: &u32| {
-            let element = list.find_partition(topic, partition_number(*partition))?;
-            match element.offset() {
+            let Some(element) = list.find_partition(topic, partition_number(*partition)) else { return Ok(None) };
+            // An offset that cannot be told is not one that was never committed.
+            element.error().map_err(asking(topic, "committed offsets"))?;
+            Ok(match element.offset() {
                 Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
                 _ => None,
-            }
+            })
         };
-        Ok(partitions.iter().map(of).collect())
+        partitions.iter().map(of).collect()
     }
 
     /// # Errors
@@ -134,13 +138,7 @@ impl Spans {
         if span.is_empty() {
             return Ok(());
         }
-        // Asked first: an end that reading comes upon later is not before this one.
-        let end = self.ends(topic, partition)?.end;
-        if end < span.end {
-            let wanted = span.end;
-            let short = format!("topic {topic}, partition {partition} ends at {end}, before offset {wanted}");
-            return Err(Error::Kafka(short).into());
-        }
+        self.wait_for(topic, partition, span.end)?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition_number(partition), Offset::Offset(span.start))
             .and_then(|()| self.consumer.assign(&list))
@@ -150,6 +148,22 @@ impl Spans {
             tracing::debug!(%error, topic, "a partition cannot be left");
         }
         read
+    }
+
+    /// Waits until everything before `end` is decided. An end that reading comes upon afterwards is not before it.
+    fn wait_for(&self, topic: &str, partition: u32, end: i64) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            let now = self.ends(topic, partition)?.end;
+            if now >= end {
+                return Ok(());
+            }
+            if since.elapsed() > PATIENCE {
+                let short = format!("topic {topic}, partition {partition} ends at {now}, before offset {end}");
+                return Err(Error::Kafka(short));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn read_assigned<E: From<Error>>(

@@ -40,7 +40,7 @@ impl Default for Limits {
         Self {
             epoch: Duration::from_millis(100),
             shortest_epoch: Duration::from_millis(20),
-            epoch_records: 200_000,
+            epoch_records: 50_000,
             poll_wait: Duration::from_millis(10),
             poll_records: 2_000,
             work_budget: 20_000,

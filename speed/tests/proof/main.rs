@@ -1,5 +1,7 @@
-//! The lake's side of the promise, against a real broker: archive, verify, status.
+//! The lake's side of the promise, against a real broker: archive, proof, status.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod archive;
+mod programs;
 mod support;
+mod verify;

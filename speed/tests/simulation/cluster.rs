@@ -202,8 +202,16 @@ impl Cluster {
         };
         let at = TopicPartition { topic, partition };
         let headers: Headers = record.headers.to_vec();
-        let (shown, text) = (self.show(at), |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned());
-        self.observed.note(|| format!("{shown}@{} {} {}", self.topics[usize::from(topic.0)][partition as usize].high, text(record.key), text(record.value)));
+        let (shown, text) =
+            (self.show(at), |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned());
+        self.observed.note(|| {
+            format!(
+                "{shown}@{} {} {}",
+                self.topics[usize::from(topic.0)][partition as usize].high,
+                text(record.key),
+                text(record.value)
+            )
+        });
         let outside = self.sabotage == Sabotage::LettersOutside && self.names[usize::from(topic.0)].ends_with("-dlq");
         let mut txn = TxnId(0);
         if !outside {
@@ -216,13 +224,7 @@ impl Cluster {
     }
 
     /// `TxnOffsetCommit`: refused from whom the group does not know any more.
-    pub fn send_offsets(
-        &mut self,
-        id: &str,
-        epoch: u32,
-        member: Option<MemberId>,
-        offsets: &[Commit],
-    ) -> Result<()> {
+    pub fn send_offsets(&mut self, id: &str, epoch: u32, member: Option<MemberId>, offsets: &[Commit]) -> Result<()> {
         self.check_epoch(id, epoch)?;
         if self.sabotage != Sabotage::NoFence && !member.is_some_and(|member| self.group.has(member)) {
             return Err(Failure::Abort("the group does not know this member".to_owned()));

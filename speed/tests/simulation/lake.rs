@@ -51,8 +51,7 @@ impl Lake {
     pub fn new(chance: &mut Chance) -> Self {
         let count = chance.between(2, 4);
         let segments = (0..count).map(|id| segment(id, chance)).collect();
-        let model =
-            Model { k: count as usize, seed: 0, scale: [4.0, 2.0, 60.0], inertia: 0.0, segments };
+        let model = Model { k: count as usize, seed: 0, scale: [4.0, 2.0, 60.0], inertia: 0.0, segments };
         Self {
             lines: Vec::new(),
             archived: BTreeMap::new(),

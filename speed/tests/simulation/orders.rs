@@ -148,7 +148,13 @@ impl Shop {
     }
 }
 
-fn write(invoice: &str, [id, quantity, price]: &[String; 3], date: &str, country: &str, chance: &mut Chance) -> Vec<u8> {
+fn write(
+    invoice: &str,
+    [id, quantity, price]: &[String; 3],
+    date: &str,
+    country: &str,
+    chance: &mut Chance,
+) -> Vec<u8> {
     let plain = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite) && !text.is_empty();
     let mut scalar = |text: &str| {
         if plain(text) && chance.one_in(2) { text.to_owned() } else { serde_json::Value::from(text).to_string() }

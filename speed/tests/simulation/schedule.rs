@@ -22,10 +22,10 @@ pub fn run(seed: u64, sabotage: Sabotage, traced: bool) -> Observed {
         world.note(|| format!("{:?}", world.scene));
     }
     let played = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
-    let mut observed = world.cluster.try_borrow_mut().map_or_else(
-        |_| Observed::default(),
-        |mut cluster| std::mem::take(&mut cluster.observed),
-    );
+    let mut observed = world
+        .cluster
+        .try_borrow_mut()
+        .map_or_else(|_| Observed::default(), |mut cluster| std::mem::take(&mut cluster.observed));
     if let Err(panic) = played {
         let told = panic.downcast_ref::<String>().cloned();
         let told = told.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

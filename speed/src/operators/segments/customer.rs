@@ -132,7 +132,11 @@ impl StateRecord {
 
 type Wire<'r> = (u32, i64, i64, &'r str, i64, Option<i64>, Option<i64>);
 
-fn contributions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Contribution>, D::Error> {
+/// Reads the list of contributions that [`Customer::write`] wrote.
+///
+/// # Errors
+/// When it is no such list.
+pub fn contributions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Contribution>, D::Error> {
     use serde::de::Error;
     let wire: Vec<Wire<'de>> = Vec::deserialize(deserializer)?;
     let read = |(partition, cell, through, invoice, amount, first, last): Wire<'de>| {

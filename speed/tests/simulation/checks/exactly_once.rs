@@ -149,7 +149,8 @@ pub fn check_letters(world: &World) {
         let at = TopicPartition { topic: world.topics.letters, partition };
         for record in cluster.committed_records(at) {
             let text = |name| String::from_utf8_lossy(record.header(name).unwrap_or_default()).into_owned();
-            let source: (u32, i64) = (text("partition").parse().expect("a number"), text("offset").parse().expect("one"));
+            let source: (u32, i64) =
+                (text("partition").parse().expect("a number"), text("offset").parse().expect("one"));
             let known: &mut Vec<_> = letters.entry(source).or_default();
             known.push((text("reason"), record.value.clone(), record.key.clone()));
         }

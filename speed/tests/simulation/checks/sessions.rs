@@ -28,7 +28,9 @@ pub fn check(world: &World) {
             let session: Session = serde_json::from_slice(record.value.as_ref().expect("a value")).expect("a session");
             *found.entry(key(record.key.as_ref())).or_default() += session.lines;
         }
-        cluster.observed.expect(Invariant::Eo1, taken == found, || format!("sessions of {found:?}, lines of {taken:?}"));
+        cluster
+            .observed
+            .expect(Invariant::Eo1, taken == found, || format!("sessions of {found:?}, lines of {taken:?}"));
     }
 }
 

@@ -1,0 +1,48 @@
+//! How far a process is behind, looked at from outside its workers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::kafka::Spans;
+use crate::telemetry::{Metrics, PartitionLabels};
+use crate::topology::{Plan, TopicNames};
+
+/// How often it is looked at.
+pub const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Watches the topics that the shards of one process read.
+pub struct LagWatch {
+    kafka: Spans,
+    topics: TopicNames,
+    shards: u32,
+}
+
+impl LagWatch {
+    pub fn new(kafka: Spans, plan: &Plan) -> Self {
+        Self { kafka, topics: plan.topics.clone(), shards: plan.shards.max(1) }
+    }
+
+    /// Sets the lag of every partition of the shards in `owned`, and of no other.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn look(&self, owned: &BTreeSet<u32>, metrics: &Metrics) -> Result<()> {
+        self.kafka.idle();
+        let mut lags = Vec::new();
+        for topic in [&self.topics.orders, &self.topics.orders_by_customer] {
+            let count = self.kafka.partitions(topic)?;
+            let ours: Vec<u32> = (0..count).filter(|partition| owned.contains(&(partition % self.shards))).collect();
+            for (partition, committed) in ours.iter().zip(self.kafka.committed(topic, &ours)?) {
+                let ends = self.kafka.ends(topic, *partition)?;
+                let position = committed.map_or(ends.low, |committed| committed.offset);
+                lags.push((PartitionLabels { topic: topic.clone(), partition: *partition }, ends.end - position));
+            }
+        }
+        metrics.lag.clear();
+        for (labels, lag) in lags {
+            metrics.lag.get_or_create(&labels).set(lag.max(0));
+        }
+        Ok(())
+    }
+}

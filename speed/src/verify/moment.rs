@@ -1,0 +1,148 @@
+//! How far the group had come at one moment, and whom it touched until another.
+
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+use data::EventTime;
+use data::base::Base;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Customers, Settings};
+use crate::error::{Error, Result};
+use crate::kafka::Spans;
+use crate::operators::segments::Reading;
+use crate::operators::segments::order::decode;
+use crate::worker::InputMemo;
+use crate::worker::port::Committed;
+
+/// What the group has committed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// By partition of the topic of orders; `None` where it has read nothing yet.
+    pub orders: Vec<Option<Input>>,
+    /// By shard.
+    home: Vec<Option<Committed>>,
+}
+
+/// How far a partition is processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// First offset that the group ever read.
+    pub start: i64,
+    /// The next one that it reads.
+    pub position: i64,
+}
+
+impl Moment {
+    /// # Errors
+    /// When the brokers do not answer, or the group has committed nothing.
+    pub fn take(kafka: &Spans, settings: &Settings) -> Result<Self> {
+        let of = |topic: &str| -> Result<Vec<Option<Committed>>> {
+            match kafka.partitions(topic)? {
+                0 => Err(Error::Kafka(format!("there is no topic {topic}; `speed run` makes it"))),
+                count => kafka.committed(topic, &(0..count).collect::<Vec<_>>()),
+            }
+        };
+        let home = of(&settings.topics.orders_by_customer)?;
+        let orders = of(&settings.topics.orders)?;
+        if home.iter().chain(&orders).all(Option::is_none) {
+            let group = &settings.group;
+            return Err(Error::Kafka(format!(
+                "group {group} has processed nothing yet; start `speed run`, or name its --group"
+            )));
+        }
+        let input = |committed: Committed| {
+            let memo = InputMemo::read(&committed.metadata).map_err(|reason| {
+                let (group, topic) = (&settings.group, &settings.topics.orders);
+                Error::Kafka(format!(
+                    "group {group} is another program's ({reason}): its offsets of {topic} are not ours"
+                ))
+            })?;
+            Ok(Input { start: memo.start, position: committed.offset })
+        };
+        let orders =
+            orders.into_iter().map(|committed| committed.map(input).transpose()).collect::<Result<Vec<_>>>()?;
+        Ok(Self { orders, home })
+    }
+}
+
+/// Customers whose state may have changed while it was read, or whose lines still wait to be counted.
+///
+/// Lines that were read between the two moments are among them, and those that one shard has handed to another and that this
+/// one had not committed at the first moment.
+///
+/// # Errors
+/// When the topics cannot be read.
+pub fn in_motion(
+    committed: &Spans,
+    all: &Spans,
+    settings: &Settings,
+    reading: &Reading,
+    (before, after): (&Moment, &Moment),
+) -> Result<Customers> {
+    let mut moving = Customers::default();
+    let orders = &settings.topics.orders;
+    for ((partition, after), place) in (0_u32..).zip(&after.orders).zip(0_usize..) {
+        let Some(after) = after else { continue };
+        let from = before.orders.get(place).copied().flatten().map_or(after.start, |before| before.position);
+        committed.read::<Error>(orders, partition, from..after.position, |record| {
+            if let Some(Ok(line)) = record.map(|record| decode(record.value, reading)) {
+                moving.insert(CompactString::new(line.key));
+            }
+            Ok(())
+        })?;
+    }
+    let by_customer = &settings.topics.orders_by_customer;
+    for (shard, before) in (0_u32..).zip(&before.home) {
+        // Lines of open transactions too: what is handed on becomes visible a little later than what was read.
+        let ends = all.ends(by_customer, shard)?;
+        let from = before.as_ref().map_or(ends.low, |before| before.offset.max(ends.low));
+        all.read::<Error>(by_customer, shard, from..ends.end, |record| {
+            if let Some(key) = record.and_then(|record| record.key) {
+                moving.insert(CompactString::from_utf8_lossy(key));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(moving)
+}
+
+/// By shard: the reference time that its customers' segments were announced under; `None` where that is in motion, or of
+/// another publication.
+#[must_use]
+pub fn settled(before: &Moment, after: &Moment, base: &Base) -> Vec<Option<EventTime>> {
+    let one = |(before, after): (&Option<Committed>, &Option<Committed>)| {
+        let (before, after) = (ShardMemo::read(before.as_ref()?)?, ShardMemo::read(after.as_ref()?)?);
+        let still = before == after && !before.sweeps && before.publication == Some(base.publication);
+        let eve = before.newest.map(|newest| EventTime::at_day(EventTime::from_micros(newest).day() + 1));
+        still.then(|| eve.map_or(base.reference, |eve| eve.max(base.reference)))
+    };
+    before.home.iter().zip(&after.home).map(one).collect()
+}
+
+/// What a shard remembers of its customers as a whole.
+#[derive(Debug, PartialEq, Eq)]
+struct ShardMemo {
+    publication: Option<i64>,
+    newest: Option<i64>,
+    sweeps: bool,
+}
+
+impl ShardMemo {
+    fn read(committed: &Committed) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Home {
+            memos: BTreeMap<String, String>,
+        }
+        #[derive(Deserialize)]
+        struct Segments {
+            publication: Option<i64>,
+            newest: Option<i64>,
+            sweep: Option<IgnoredAny>,
+        }
+        let home: Home = serde_json::from_str(&committed.metadata).ok()?;
+        let memo: Segments = serde_json::from_str(home.memos.get("segments")?).ok()?;
+        Some(Self { publication: memo.publication, newest: memo.newest, sweeps: memo.sweep.is_some() })
+    }
+}
