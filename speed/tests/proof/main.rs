@@ -3,5 +3,6 @@
 
 mod archive;
 mod programs;
+mod status;
 mod support;
 mod verify;

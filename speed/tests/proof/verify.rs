@@ -42,7 +42,7 @@ fn orders(from: usize, to: usize) -> Vec<(String, String)> {
 }
 
 impl World {
-    fn names(&self) -> TopicNames {
+    pub fn names(&self) -> TopicNames {
         let name = |suffix: &str| format!("{}-{suffix}", self.topic);
         TopicNames {
             orders: self.topic.clone(),
