@@ -4,5 +4,6 @@
 mod archive;
 mod faults;
 mod programs;
+mod status;
 mod support;
 mod verify;
