@@ -37,10 +37,6 @@ impl Chance {
         self.below(100) < percent
     }
 
-    pub fn per_mille(&mut self, share: u32) -> bool {
-        self.below(1_000) < share
-    }
-
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.index(from.len())]
     }

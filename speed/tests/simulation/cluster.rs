@@ -9,6 +9,7 @@ use speed::worker::port::{Commit, Committed, Failure, Result};
 use data::kafka::partition_of;
 
 use super::chance::Chance;
+use super::checks::epoch::{Claim, check_committed};
 use super::faults::Faults;
 use super::group::{Group, MemberId};
 use super::log::{Headers, Log, Stored, TxnId, TxnState, is_committed};
@@ -35,6 +36,8 @@ pub struct Cluster {
     pub txns: Vec<TxnState>,
     pub txn_timeout: Duration,
     producers: BTreeMap<String, Producer>,
+    /// Commits on their way: the producer's name and epoch, and what was claimed.
+    delayed: Vec<(String, u32, Claim)>,
     offsets: BTreeMap<TopicPartition, Committed>,
     /// Where the group began, and the publication that a shard was first opened under: by what was committed first.
     pub starts: BTreeMap<TopicPartition, i64>,
@@ -74,6 +77,7 @@ impl Cluster {
             txns: vec![TxnState::Committed],
             txn_timeout: Duration::from_secs(10),
             producers: BTreeMap::new(),
+            delayed: Vec::new(),
             offsets: BTreeMap::new(),
             starts: BTreeMap::new(),
             first_views: BTreeMap::new(),
@@ -239,9 +243,23 @@ impl Cluster {
         Ok(())
     }
 
-    pub fn commit(&mut self, id: &str, epoch: u32) -> Result<Option<TxnId>> {
+    pub fn commit(&mut self, id: &str, epoch: u32, claim: &Claim) -> Result<()> {
         self.check_epoch(id, epoch)?;
-        Ok(self.end(id, true))
+        let committed = self.end(id, true);
+        check_committed(self, committed, claim);
+        Ok(())
+    }
+
+    pub fn delay_commit(&mut self, id: &str, epoch: u32, claim: Claim) {
+        self.delayed.push((id.to_owned(), epoch, claim));
+    }
+
+    /// Commits that were on their way arrive; those of fenced producers in vain.
+    pub fn deliver(&mut self) {
+        for (id, epoch, claim) in std::mem::take(&mut self.delayed) {
+            let delivered = self.commit(&id, epoch, &claim);
+            self.observed.note(|| format!("the commit of {id} arrives late: {delivered:?}"));
+        }
     }
 
     pub fn abort(&mut self, id: &str, epoch: u32) -> Result<()> {

@@ -25,10 +25,22 @@ pub enum Fault {
     DiedAfter,
     /// It happened, and the answer was lost: nobody can know.
     AnswerLost,
+    /// The same, and it happens only later, if nothing forbids it then: a commit whose worker was stopped within.
+    Delayed,
     Hung(Duration),
 }
 
 impl Faults {
+    /// A commit is where it matters most.
+    pub fn strike_commit(&self, chance: &mut Chance) -> Option<Fault> {
+        let Self { refusals, deaths, hangs } = *self;
+        let often = Self { refusals: refusals * 3, deaths: deaths * 10, hangs: hangs * 3 };
+        match often.strike(chance) {
+            Some(Fault::DiedWithin) if chance.one_in(2) => Some(Fault::Delayed),
+            fault => fault,
+        }
+    }
+
     pub fn strike(&self, chance: &mut Chance) -> Option<Fault> {
         let draw = chance.below(1_000);
         let Self { refusals, deaths, hangs } = *self;

@@ -49,6 +49,10 @@ impl Group {
         self.members.contains_key(&id)
     }
 
+    pub fn owns(&self, id: MemberId, shard: u32) -> bool {
+        self.members.get(&id).is_some_and(|member| member.owned.contains(&shard))
+    }
+
     pub fn members(&self) -> Vec<MemberId> {
         self.members.keys().copied().collect()
     }

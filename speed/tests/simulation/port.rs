@@ -11,7 +11,7 @@ use speed::operators::segments::Shelf;
 use speed::topology::Topology;
 use speed::worker::port::{Change, Commit, Facts, Failure, Reading, Result, Writing};
 
-use super::checks::epoch::check_committed;
+use super::checks::epoch::Claim;
 use super::cluster::Cluster;
 use super::faults::Fault;
 use super::group::MemberId;
@@ -141,7 +141,7 @@ impl SimPort {
             Some(Fault::RefusedBefore) => Err(refused()),
             // News of the group is not told twice.
             Some(Fault::RefusedAfter | Fault::AnswerLost) if name == "changes" => Err(self.die()),
-            Some(Fault::RefusedAfter | Fault::AnswerLost) => work(self).and_then(|_| Err(refused())),
+            Some(Fault::RefusedAfter | Fault::AnswerLost | Fault::Delayed) => work(self).and_then(|_| Err(refused())),
             Some(Fault::DiedBefore) => Err(self.die()),
             Some(Fault::DiedWithin | Fault::DiedAfter) => {
                 let _ = work(self);
@@ -194,8 +194,13 @@ impl SimPort {
     }
 
     fn check_restart(&self, from: &[(TopicPartition, i64)]) {
-        let member = self.member.is_some_and(|member| self.cluster().group.has(member));
-        for (at, offset) in from.iter().filter(|_| member) {
+        let Some(member) = self.member else { return };
+        let shards = self.topology.shards;
+        for (at, offset) in from {
+            // News that it is another's may wait to be acted on.
+            if !self.cluster().group.owns(member, at.partition % shards) {
+                continue;
+            }
             let committed = self.cluster().committed_offset(*at).map(|committed| committed.offset);
             let wanted = committed.or_else(|| self.initial.get(at).copied());
             self.expect(Invariant::Eo5, wanted.is_none_or(|wanted| wanted == *offset), || {
@@ -236,14 +241,14 @@ impl Reading for SimPort {
                 return Err(Failure::Abort(format!("offsets of {} are pending", port.cluster().show(*at))));
             }
             let stale = port.cluster().sabotage == Sabotage::FactsBeforeFence;
+            let inputs = [port.topology.inputs(), port.topology.by_key()].concat();
             let mut answer = Vec::new();
             for at in partitions {
                 let mut facts = port.facts_of(*at);
-                if let Some(seen) = port.stale.get(at) {
-                    facts.end = seen.end;
-                    if stale {
-                        facts = seen.clone();
-                    }
+                match port.stale.get(at) {
+                    Some(seen) if stale => facts = seen.clone(),
+                    Some(seen) if !inputs.contains(&at.topic) => facts.end = seen.end,
+                    _ => {}
                 }
                 if at.topic == port.topology.home {
                     port.first_view.insert(at.partition, port.shelf.newest().publication);
@@ -342,7 +347,7 @@ impl Writing for SimPort {
         let shared = Rc::clone(&self.cluster);
         let mut cluster = shared.borrow_mut();
         let cluster = &mut *cluster;
-        let fault = cluster.faults.strike(&mut cluster.chance);
+        let fault = cluster.faults.strike_commit(&mut cluster.chance);
         cluster.observed.note(|| format!("worker {}: commit {offsets:?} {fault:?}", self.instance));
         match fault {
             Some(Fault::RefusedBefore | Fault::RefusedAfter) => {
@@ -361,10 +366,19 @@ impl Writing for SimPort {
             self.dead = true;
             return Err(Failure::Ended("killed within the commit".to_owned()));
         }
-        let committed = cluster.commit(&self.name, epoch)?;
-        self.open = None;
-        self.read = 0;
-        check_committed(cluster, self, committed, offsets);
+        let claim = Claim {
+            offsets: offsets.to_vec(),
+            initial: self.initial.clone(),
+            first_view: self.first_view.clone(),
+            begun_under: self.begun_under,
+        };
+        if fault == Some(Fault::Delayed) {
+            self.dead = true;
+            cluster.delay_commit(&self.name, epoch, claim);
+            return Err(Failure::Ended("stopped within the commit".to_owned()));
+        }
+        cluster.commit(&self.name, epoch, &claim)?;
+        (self.open, self.read) = (None, 0);
         match fault {
             Some(Fault::DiedAfter) => {
                 self.dead = true;

@@ -1,5 +1,8 @@
 //! Things broken on purpose, to see whether the checks see them.
 
+use super::observed::Invariant;
+use super::schedule::run;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sabotage {
     #[default]
@@ -30,4 +33,89 @@ pub enum Sabotage {
     CoveredCounted,
     /// L-2: the archiver cuts anywhere.
     CutsAnywhere,
+}
+
+/// Whether the check whose task it is sees it, among the first seeds; others may see it sooner.
+fn found(sabotage: Sabotage, by: &[Invariant]) {
+    let mut first = None;
+    for seed in 0..MOST_SEEDS {
+        let Some(violation) = run(seed, sabotage, false).violation else { continue };
+        let first = first.get_or_insert((seed, violation.clone()));
+        if by.contains(&violation.invariant) {
+            let (earlier, told) = first;
+            println!(
+                "{sabotage:?} is found by {:?} with seed {seed}, and by {:?} with seed {earlier}",
+                violation.invariant, told.invariant
+            );
+            return;
+        }
+    }
+    panic!("{sabotage:?} is not found by {by:?} in {MOST_SEEDS} schedules, but first so: {first:?}");
+}
+
+const MOST_SEEDS: u64 = 500;
+
+#[test]
+fn a_commit_without_its_offsets_is_seen() {
+    found(Sabotage::OffsetsForgotten, &[Invariant::Eo1]);
+}
+
+#[test]
+fn offsets_without_a_record_is_seen() {
+    found(Sabotage::RecordsForgotten, &[Invariant::Eo1]);
+}
+
+#[test]
+fn zombies_that_commit_is_seen() {
+    found(Sabotage::NoFence, &[Invariant::Eo1]);
+}
+
+#[test]
+fn positions_from_before_the_fence_is_seen() {
+    found(Sabotage::FactsBeforeFence, &[Invariant::Eo1]);
+}
+
+#[test]
+fn a_restore_to_the_last_stable_offset_is_seen() {
+    found(Sabotage::RestoredToStable, &[Invariant::Eo3]);
+}
+
+#[test]
+fn a_restore_to_an_end_once_seen_is_seen() {
+    found(Sabotage::RestoredToSeen, &[Invariant::Eo3]);
+}
+
+#[test]
+fn offsets_told_while_they_change_is_seen() {
+    found(Sabotage::UnstableOffsets, &[Invariant::Eo1, Invariant::Eo5]);
+}
+
+#[test]
+fn dead_letters_outside_the_transaction_is_seen() {
+    found(Sabotage::LettersOutside, &[Invariant::Eo6]);
+}
+
+#[test]
+fn an_archive_without_application_transactions_is_seen() {
+    found(Sabotage::ArchivedTwice, &[Invariant::Eo8]);
+}
+
+#[test]
+fn a_publication_that_forgets_an_order_is_seen() {
+    found(Sabotage::ForgetsOne, &[Invariant::L1]);
+}
+
+#[test]
+fn a_publication_that_keeps_an_order_too_many_is_seen() {
+    found(Sabotage::KeepsOne, &[Invariant::L2]);
+}
+
+#[test]
+fn covered_lines_counted_again_is_seen() {
+    found(Sabotage::CoveredCounted, &[Invariant::L1]);
+}
+
+#[test]
+fn an_archive_cut_anywhere_is_seen() {
+    found(Sabotage::CutsAnywhere, &[Invariant::L1]);
 }

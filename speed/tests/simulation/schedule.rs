@@ -102,7 +102,10 @@ fn act(world: &mut World) {
         94..95 => world.abandon(place),
         95..96 => world.compact(),
         96..97 if world.scene.grows => world.grow(),
-        97..98 => world.end_foreign(),
+        97..98 => {
+            world.end_foreign();
+            world.cluster.borrow_mut().deliver();
+        }
         98..99 => world.bury(),
         _ => checks::at_work(world),
     }
@@ -115,6 +118,7 @@ fn act(world: &mut World) {
 fn end(world: &mut World) {
     world.note(|| "calm".to_owned());
     world.cluster.borrow_mut().calm_down();
+    world.cluster.borrow_mut().deliver();
     while !world.zombies.is_empty() {
         world.step_zombie(0);
         if world.chance.one_in(3) {
@@ -146,6 +150,7 @@ fn end(world: &mut World) {
 /// Steps until nothing is left to do.
 fn settle(world: &mut World) {
     world.bury();
+    world.cluster.borrow_mut().observed.exercise(Invariant::Progress);
     for slot in &world.slots {
         slot.shelf.iter().for_each(|shelf| shelf.look());
     }

@@ -160,7 +160,7 @@ impl World {
         let new_process = slot.shelf.is_none() || self.chance.one_in(2);
         if new_process {
             slot.shelf = Some(Arc::new(SimShelf::new(&self.lake.published)));
-            slot.names += u32::from(self.chance.one_in(3));
+            slot.names += u32::from(self.chance.one_in(2));
         }
         let shelf = slot.shelf.clone().expect("made above");
         shelf.forgets.store(self.scene.forgets, Ordering::Relaxed);

@@ -9,21 +9,30 @@ use speed::worker::port::Commit;
 use crate::cluster::Cluster;
 use crate::log::TxnId;
 use crate::observed::Invariant;
-use crate::port::SimPort;
 
 #[derive(Deserialize)]
 struct Under {
     publication: i64,
 }
 
-/// EO-1: outputs never come without offsets. L-5: an epoch is under the newest publication that its worker knew when
-/// it began.
-pub fn check_committed(cluster: &mut Cluster, port: &SimPort, txn: Option<TxnId>, offsets: &[Commit]) {
-    for Commit { at, .. } in offsets {
-        if let Some(initial) = port.initial.get(at) {
+/// What a worker knew when it committed.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub offsets: Vec<Commit>,
+    /// Where it began partitions that nobody had committed, and the publication that it opened shards under.
+    pub initial: BTreeMap<TopicPartition, i64>,
+    pub first_view: BTreeMap<u32, i64>,
+    /// The newest publication that it knew when the epoch began.
+    pub begun_under: i64,
+}
+
+/// L-5: an epoch is under the newest publication that its worker knew when it began.
+pub fn check_committed(cluster: &mut Cluster, txn: Option<TxnId>, claim: &Claim) {
+    for Commit { at, .. } in &claim.offsets {
+        if let Some(initial) = claim.initial.get(at) {
             cluster.starts.entry(*at).or_insert(*initial);
         }
-        if let Some(first) = port.first_view.get(&at.partition).filter(|_| at.topic == cluster.roles.by_customer) {
+        if let Some(first) = claim.first_view.get(&at.partition).filter(|_| at.topic == cluster.roles.by_customer) {
             cluster.first_views.entry(at.partition).or_insert(*first);
         }
     }
@@ -38,7 +47,7 @@ pub fn check_committed(cluster: &mut Cluster, port: &SimPort, txn: Option<TxnId>
             *under.entry(publication).or_default() += 1;
         }
     }
-    let known = port.begun_under;
+    let known = claim.begun_under;
     for publication in under.into_keys() {
         cluster.observed.expect(Invariant::L5, publication >= known, || {
             format!("an order is joined with publication {publication}, while {known} was known")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use data::EventTime;
 use data::merge::{InvoiceHash, covers, merge};
 
 use super::shard::{Applied, Shard};
@@ -59,12 +60,12 @@ pub fn check_swept(world: &World, shards: &[Shard<'_>]) {
         let (id, memo) = (shard.id, &shard.memo);
         let taken = memo.publication == truth.base.publication && memo.sweep.is_none();
         observed.expect(Invariant::L5, taken, || format!("shard {id} is at rest with {memo:?}"));
+        let newest = shard.newest();
+        observed.expect(Invariant::L1, memo.newest == newest.map(EventTime::micros), || {
+            format!("shard {id} takes {:?} for the newest order, not {newest:?}", memo.newest)
+        });
         let reference = shard.reference(truth);
         for (customer, (record, value)) in &shard.state {
-            let covered = record.contributions.iter().find(|own| covers(&truth.covered, own.partition, own.cell));
-            observed.expect(Invariant::L2, covered.is_none() && !record.contributions.is_empty(), || {
-                format!("{customer} keeps what is covered: {record:?}")
-            });
             let merged = merge(&truth.base.of(customer, ORDERS_ID), &record.contributions);
             let segment = truth.base.segment(&merged, reference).map(|segment| segment.id);
             observed.expect(Invariant::L1, segment == record.segment_id, || {
@@ -76,6 +77,10 @@ pub fn check_swept(world: &World, shards: &[Shard<'_>]) {
                 && shown["monetary"].as_f64() == Some(merged.monetary.to_f64())
                 && shown["last_order_at"].as_str() == last.as_deref();
             observed.expect(Invariant::L1, same, || format!("{customer} is shown as {shown}, but is {merged:?}"));
+            let covered = record.contributions.iter().find(|own| covers(&truth.covered, own.partition, own.cell));
+            observed.expect(Invariant::L2, covered.is_none() && !record.contributions.is_empty(), || {
+                format!("{customer} keeps what is covered: {record:?}")
+            });
         }
     }
 }

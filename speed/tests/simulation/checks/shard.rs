@@ -71,8 +71,12 @@ impl<'w> Shard<'w> {
 
     /// The reference time of the shard under a publication.
     pub fn reference(&self, truth: &Truth) -> EventTime {
-        let purchases = self.applied.iter().filter(|applied| applied.line.amount > 0);
-        reference(truth, purchases.map(|applied| applied.line.at).max())
+        reference(truth, self.newest())
+    }
+
+    /// When the newest purchase was made that the shard has taken.
+    pub fn newest(&self) -> Option<EventTime> {
+        self.applied.iter().filter(|applied| applied.line.amount > 0).map(|applied| applied.line.at).max()
     }
 }
 
