@@ -101,6 +101,11 @@ test *ARGS: (_venv test_python "tests/requirements.txt") _kafka
     @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} CLIENTELE_KAFKA={{ quote(kafka / "libs") }} \
         cargo test --workspace --locked "$@"
 
+# Run the speed layer on a simulated Kafka, 10,000 schedules (or SIMULATE=n); SEED=n replays one and tells all of it
+[group("develop")]
+simulate *ARGS:
+    @cargo test --locked --package speed --test simulation -- --nocapture --skip sabotage "$@"
+
 # Format the code
 [group("develop")]
 fmt:
