@@ -22,7 +22,7 @@ impl World {
                 let lines = orders(piece * size, lines.min((piece + 1) * size));
                 let lines: Vec<_> = lines.iter().map(|(key, line)| (Some(key), line)).collect();
                 kafka::produce_all(&bootstrap, &topic, &lines).expect("produced");
-                thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(400));
             }
         })
     }
@@ -61,7 +61,7 @@ fn world(topic: &str, options: BrokerOptions) -> Option<(Broker, World)> {
 fn eo_1_killed_at_thirty_moments_under_load() {
     let Some(world) = World::new("eo_1_killed", 4) else { return };
     batch(&world, Some(&history()));
-    let producer = world.produce_slowly(LINES, 400);
+    let producer = world.produce_slowly(LINES, 80);
     // Another sequence of pauses in each run finds more; a failure says which it was.
     let seed =
         std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()));
@@ -83,7 +83,7 @@ fn eo_2_a_zombie_commits_nothing_and_recovers() {
     let Some(world) = World::new("eo_2_a_zombie", 4) else { return };
     batch(&world, Some(&history()));
     let zombie = Speed::start(&world);
-    let producer = world.produce_slowly(LINES, 300);
+    let producer = world.produce_slowly(LINES, 60);
     thread::sleep(Duration::from_secs(4));
     let second = Speed::start(&world);
     thread::sleep(Duration::from_secs(2));
@@ -102,7 +102,7 @@ fn a_second_process_takes_its_share_and_outlives_the_first() {
     let Some(world) = World::new("a_second_process", 4) else { return };
     batch(&world, Some(&history()));
     let first = Speed::start(&world);
-    let producer = world.produce_slowly(LINES, 300);
+    let producer = world.produce_slowly(LINES, 60);
     thread::sleep(Duration::from_secs(3));
     let _second = Speed::start(&world);
     thread::sleep(Duration::from_secs(3));
@@ -115,7 +115,7 @@ fn a_second_process_takes_its_share_and_outlives_the_first() {
 fn eo_5_the_broker_restarts_and_sleeps() {
     let Some((mut broker, world)) = world("eo_5_the_broker", BrokerOptions::default()) else { return };
     let _speed = Speed::start(&world);
-    world.produce_slowly(LINES / 2, 100).join().expect("produced");
+    world.produce_slowly(LINES / 2, 10).join().expect("produced");
     broker.restart().expect("restarted");
     thread::sleep(Duration::from_secs(2));
     // Longer than the transaction time-out of 10 s, with a transaction open.
