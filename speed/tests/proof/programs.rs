@@ -12,7 +12,7 @@ pub struct Speed(Child);
 impl Speed {
     /// Cells end, and are archived, every second.
     pub fn start(world: &World) -> Self {
-        let config = world.folder.path().with_extension("toml");
+        let config = world.folder.path().join("speed.toml");
         std::fs::write(&config, world.config()).expect("written");
         let child = Command::new(env!("CARGO_BIN_EXE_speed"))
             .args(["run", "--quiet", "--listen", "off", "--config"])
@@ -40,9 +40,9 @@ impl Drop for Speed {
 /// `batch run`, with a file or without.
 pub fn batch(world: &World, input: Option<&str>) {
     let mut command = Command::new(batch_program());
-    command.args(["run", "--quiet", "--lake"]).arg(world.folder.path());
+    command.args(["run", "--quiet", "--lake"]).arg(world.lake_path());
     if let Some(text) = input {
-        let file = world.folder.path().with_extension("csv");
+        let file = world.folder.path().join("orders.csv");
         std::fs::write(&file, text).expect("written");
         command.arg("--input").arg(&file);
     }

@@ -55,7 +55,8 @@ impl World {
 
     pub fn config(&self) -> String {
         let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes } = self.names();
-        let (lake, brokers) = (self.folder.path().display(), &self.bootstrap);
+        let (lake, brokers) = (self.lake_path(), &self.bootstrap);
+        let lake = lake.display();
         format!(
             "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n[archive]\ninterval_seconds = 1\n[topics]\n\
              orders = '{orders}'\norders_by_customer = '{orders_by_customer}'\norders_enriched = '{orders_enriched}'\n\
