@@ -41,8 +41,13 @@ demo $FILE="":
 
     if [ -z "$FILE" ]; then
         FILE="$demo/orders.csv"
-        say "Generating orders into $FILE (a second or two)"
-        "$bin/data" generate orders --output "$FILE"
+        say "Generating a year of orders up to yesterday into $FILE (a second or two)"
+        if from=$(date -d '-366 days' +%F 2>/dev/null) && to=$(date -d yesterday +%F); then
+            set -- --from "$from" --to "$to"
+        else
+            set --
+        fi
+        "$bin/data" generate orders --output "$FILE" "$@"
     fi
     say "From $FILE to published segments in $demo/lake (a second or two for a million lines)"
     "$bin/batch" run --input "$FILE" --lake "$demo/lake"
@@ -73,7 +78,7 @@ demo $FILE="":
     export CLIENTELE_BROKERS="$(cat "$demo/broker")" CLIENTELE_LAKE="$demo/lake"
     start speed "$bin/speed" run --delivery at-least-once
     until_true "speed" grep -q "shards moved" "$demo/speed.log"
-    start producer "$bin/data" produce orders --brokers "$CLIENTELE_BROKERS" --rate 5
+    start producer "$bin/data" produce orders --brokers "$CLIENTELE_BROKERS" --rate 10
     echo "   brokers $CLIENTELE_BROKERS; logs in $demo/*.log; Ctrl-C ends it"
     if [ -t 1 ]; then "$bin/speed" watch; else "$bin/speed" watch --seconds 15; fi
 

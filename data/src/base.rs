@@ -97,17 +97,6 @@ impl Base {
         self.ids.find(id)
     }
 
-    /// The first place whose id is behind `id`.
-    #[must_use]
-    pub fn after(&self, id: &str) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.ids.get(middle) <= id { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
     /// The id of the customer at `place`; empty when there is no such place.
     #[must_use]
     pub fn id(&self, place: usize) -> &str {

@@ -86,7 +86,7 @@ pub fn send<S: Source, C: Serialize>(
     let stop = interrupt::flag().map_err(|source| Error::Signals { source })?;
     let settings = KafkaSettings::new(&args.brokers).with(args.properties.iter().cloned());
     let delivery = Delivery::connect(&settings, &args.topic, PARTITIONS)?;
-    let mut display = Display::new(args.quiet);
+    let mut display = Display::new(args.quiet, source.share().is_some());
     let sent = live::run(&mut source, delivery, pace, limit, &stop, &mut |progress| display.show(progress));
     display.finish();
     let summary = sent?;
@@ -146,40 +146,34 @@ struct Display {
 }
 
 impl Display {
-    fn new(quiet: bool) -> Self {
+    /// With or without an end to be seen.
+    fn new(quiet: bool, ends: bool) -> Self {
         let on_terminal = io::stderr().is_terminal();
         let bar = if quiet || !on_terminal { ProgressBar::hidden() } else { ProgressBar::new(STEPS) };
+        let template = if ends { "sending {wide_bar} {msg}, {eta} left" } else { "sending {spinner} {msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
         Self { bar, next_line: (!quiet && !on_terminal).then_some(LINE_EVERY) }
     }
 
     fn show(&mut self, progress: Progress) {
-        let line = || {
-            let failed = progress.counts.failed;
-            let rate = progress.counts.delivered as f64 / progress.elapsed.as_secs_f64().max(1e-3);
-            let mut line =
-                format!("{} delivered, {} a second", grouped(progress.counts.delivered), grouped(rounded(rate)));
-            if failed > 0 {
-                line += &format!(", {} failed", grouped(failed));
-            }
-            line
-        };
-        if !self.bar.is_hidden() {
-            let template = match progress.share {
-                Some(_) => "sending {wide_bar} {msg}, {eta} left",
-                None => "sending {spinner} {msg}",
-            };
-            if self.bar.length() == Some(STEPS) && self.bar.position() == 0 {
-                ProgressStyle::with_template(template).into_iter().for_each(|style| self.bar.set_style(style));
-            }
-            let share = progress.share.unwrap_or_default() * STEPS as f64;
-            self.bar.set_position(rounded(share));
-            self.bar.set_message(line());
+        let due = self.next_line.is_some_and(|due| progress.elapsed >= due);
+        if self.bar.is_hidden() && !due {
+            return;
         }
-        if self.next_line.is_some_and(|due| progress.elapsed >= due) {
+        let rate = progress.counts.delivered as f64 / progress.elapsed.as_secs_f64().max(1e-3);
+        let mut line = format!("{} delivered, {} a second", grouped(progress.counts.delivered), grouped(rounded(rate)));
+        if progress.counts.failed > 0 {
+            line += &format!(", {} failed", grouped(progress.counts.failed));
+        }
+        if due {
             // Progress that nobody can read is no reason to stop.
-            let _ = writeln!(io::stderr(), "{}", line());
+            let _ = writeln!(io::stderr(), "{line}");
             self.next_line = Some(progress.elapsed + LINE_EVERY);
         }
+        self.bar.set_position(rounded(progress.share.unwrap_or_default() * STEPS as f64));
+        self.bar.set_message(line);
     }
 
     fn finish(&self) {

@@ -43,7 +43,8 @@ impl Broker {
     pub fn start(options: BrokerOptions) -> Result<Self> {
         let libraries = libraries()?;
         let folder = Folder::make(&options)?;
-        let java = Java { libraries, log: folder.log(), log_settings: folder.log_settings() };
+        let (scratch, log, log_settings) = (folder.path().to_owned(), folder.log(), folder.log_settings());
+        let java = Java { libraries, scratch, log, log_settings };
         let ports = Ports::find(options.port)?;
         let mut broker = Self { server: None, pid: 0, ports, java, folder, options };
         broker.folder.write_settings(&broker.options, ports)?;

@@ -78,6 +78,10 @@ impl Folder {
         Ok(folder)
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn log(&self) -> PathBuf {
         self.path.join("broker.log")
     }

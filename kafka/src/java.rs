@@ -21,6 +21,8 @@ const WATCH: &str = r#"read -r _; kill -9 "$0"; [ -z "$1" ] || rm -rf -- "$1""#;
 #[derive(Clone, Debug)]
 pub struct Java {
     pub libraries: PathBuf,
+    /// For what Java unpacks, and would leave behind when killed.
+    pub scratch: PathBuf,
     pub log: PathBuf,
     pub log_settings: PathBuf,
 }
@@ -62,6 +64,7 @@ impl Java {
         let mut command = Command::new("java");
         command
             .args(options)
+            .arg(format!("-Djava.io.tmpdir={}", self.scratch.display()))
             .args(["-Djava.awt.headless=true", "-cp"])
             .arg(self.libraries.join("*"))
             .arg(format!("-Dlog4j2.configurationFile={}", self.log_settings.display()))

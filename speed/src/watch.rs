@@ -26,20 +26,23 @@ pub struct Wishes {
 pub fn watch(place: &Place, wishes: Wishes) -> Result<()> {
     let topics = [place.topics.orders_enriched.as_str(), place.topics.segment_changes.as_str()];
     let (begun, mut shown, mut failed) = (Instant::now(), 0, None);
+    let mut moved = Moved::default();
     let mut out = io::stdout().lock();
     if !wishes.json {
         let _ = writeln!(out, "{HEADER}");
     }
     tail(&place.kafka, &topics, |value| {
-        if let Some((topic, value)) = value {
-            let line = if wishes.json { Some(String::from_utf8_lossy(value).into_owned()) } else { line(topic, value) };
-            if let Some(line) = line {
-                if let Err(error) = writeln!(out, "{line}") {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                shown += 1;
+        let lines = match value {
+            Some((_, value)) if wishes.json => vec![String::from_utf8_lossy(value).into_owned()],
+            Some((topic, value)) => moved.lines(topic, value),
+            None => moved.told().into_iter().collect(),
+        };
+        for line in lines {
+            if let Err(error) = writeln!(out, "{line}") {
+                failed = Some(error);
+                return ControlFlow::Break(());
             }
+            shown += 1;
         }
         let over = wishes.limit.is_some_and(|limit| shown >= limit)
             || wishes.duration.is_some_and(|duration| begun.elapsed() >= duration);
@@ -55,19 +58,48 @@ pub fn watch(place: &Place, wishes: Wishes) -> Result<()> {
 
 const HEADER: &str = "ordered at            customer   invoice       amount   recency  orders       spent   segment";
 
-fn line(topic: usize, value: &[u8]) -> Option<String> {
-    let value: Value = serde_json::from_slice(value).ok()?;
-    if topic == 1 {
-        return Some(changed(&value));
+/// Customers who moved without an order of their own: thousands, when a day goes by or a publication comes.
+#[derive(Default)]
+struct Moved {
+    by_time: usize,
+    by_publication: usize,
+}
+
+impl Moved {
+    fn lines(&mut self, topic: usize, value: &[u8]) -> Vec<String> {
+        let Ok(value) = serde_json::from_slice::<Value>(value) else { return Vec::new() };
+        match (topic, text(&value, "reason")) {
+            (1, "time") => self.by_time += 1,
+            (1, "publication") => self.by_publication += 1,
+            (1, _) => return self.told().into_iter().chain([changed(&value)]).collect(),
+            _ => return self.told().into_iter().chain(line(&value)).collect(),
+        }
+        Vec::new()
     }
+
+    /// What is to be said of them, once.
+    fn told(&mut self) -> Option<String> {
+        let Self { by_time, by_publication } = std::mem::take(self);
+        match (by_time, by_publication) {
+            (0, 0) => None,
+            (by_time, 0) => Some(format!("  ↳ {by_time} customers move, since days have gone by")),
+            (0, moved) => Some(format!("  ↳ {moved} customers move, by a new publication")),
+            (by_time, moved) => {
+                Some(format!("  ↳ {moved} customers move by a new publication, {by_time} by days gone by"))
+            }
+        }
+    }
+}
+
+fn line(value: &Value) -> Option<String> {
     let customer = value.get("customer")?;
     let known = if customer.get("known")?.as_bool()? { "" } else { "  (new)" };
     Some(format!(
         "{:<20}  {:<9}  {:<10} {:>9.2} {:>7} d {:>7} {:>11.2}   {}{known}",
-        text(&value, "ordered_at"),
-        text(&value, "customer_id"),
-        text(&value, "invoice"),
-        number(&value, "amount"),
+        text(value, "ordered_at"),
+        text(value, "customer_id"),
+        text(value, "invoice"),
+        number(value, "amount"),
         number(customer, "recency_days"),
         number(customer, "frequency"),
         number(customer, "monetary"),

@@ -1,6 +1,6 @@
 //! Order files, line by line: delimiter and encoding found by looking, compression by name.
 //!
-//! A line whose quotes do not close within [`MOST_LINES`] lines, or that has another number of fields than the
+//! A line whose quotes do not close within 100 lines, or that has another number of fields than the
 //! header, is unreadable alone: reading goes on at the next.
 
 use std::borrow::Cow;

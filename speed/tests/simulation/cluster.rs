@@ -24,6 +24,8 @@ pub struct Cluster {
     pub chance: Chance,
     pub sabotage: Sabotage,
     pub faults: Faults,
+    /// Nothing goes wrong, and nothing is late, any more.
+    pub calm: bool,
     pub group: Group,
     pub observed: Observed,
     pub names: Vec<String>,
@@ -63,6 +65,7 @@ impl Cluster {
             now: Duration::from_secs(1),
             sabotage: Sabotage::None,
             faults: Faults::default(),
+            calm: false,
             group: Group::new(shards),
             observed: Observed::default(),
             names,
@@ -111,6 +114,15 @@ impl Cluster {
 
     fn open_txns(&self) -> impl Iterator<Item = &OpenTxn> {
         self.producers.values().filter_map(|producer| producer.open.as_ref())
+    }
+
+    pub fn calm_down(&mut self) {
+        (self.calm, self.faults) = (true, Faults::default());
+    }
+
+    /// Whether what may be late happens now.
+    pub fn happens(&mut self, one_in: u32) -> bool {
+        self.calm || self.chance.one_in(one_in)
     }
 
     pub fn join(&mut self) -> MemberId {

@@ -170,7 +170,7 @@ impl SimPort {
 
     fn counted(&mut self) -> Vec<Change> {
         let first = self.counts.is_empty();
-        if !first && !self.cluster_mut().chance.one_in(4) {
+        if !first && !self.cluster_mut().happens(4) {
             return Vec::new();
         }
         let mut changes = Vec::new();
@@ -198,7 +198,7 @@ impl SimPort {
         for (at, offset) in from.iter().filter(|_| member) {
             let committed = self.cluster().committed_offset(*at).map(|committed| committed.offset);
             let wanted = committed.or_else(|| self.initial.get(at).copied());
-            self.expect(Invariant::Eo5, wanted == Some(*offset), || {
+            self.expect(Invariant::Eo5, wanted.is_none_or(|wanted| wanted == *offset), || {
                 format!("after an abort {} goes on from {offset}, not from {wanted:?}", self.cluster().show(*at))
             });
         }
@@ -213,7 +213,7 @@ impl Reading for SimPort {
             let member = port.member();
             if port.cluster().group.has(member) {
                 changes.append(&mut port.cluster_mut().group.news(member));
-            } else if port.cluster_mut().chance.one_in(3) {
+            } else if port.cluster_mut().happens(3) {
                 // Only now it hears that it was thrown out; it joins again with the next call.
                 changes.push(Change::Revoked(std::mem::take(&mut port.held).into_iter().collect()));
                 port.member = None;
@@ -280,9 +280,8 @@ impl Reading for SimPort {
         self.call("follow", |port| {
             if std::mem::take(&mut port.aborted) {
                 port.check_restart(from);
-            } else {
-                port.note_beginnings(from);
             }
+            port.note_beginnings(from);
             port.positions.retain(|at, _| !leave.contains(at));
             port.positions.extend(from.iter().copied());
             Ok(())
@@ -296,7 +295,8 @@ impl Reading for SimPort {
             port.cluster_mut().chance.shuffle(&mut followed);
             let mut count = 0;
             for at in followed {
-                let some = port.cluster_mut().chance.index(most - count + 1);
+                let left = most - count;
+                let some = if port.cluster().calm { left } else { port.cluster_mut().chance.index(left + 1) };
                 let cluster = port.cluster.borrow();
                 let position = port.positions.get_mut(&at).expect("followed");
                 let stable = cluster.log(at).stable();

@@ -112,7 +112,7 @@ pub fn shop(chance: &mut Chance) -> Shop {
         .collect();
     if chance.one_in(40) {
         // Nobody's id is that long; it must not stop the others.
-        customers.push("x".repeat(5_000));
+        customers.push("Q".repeat(5_000));
     }
     let cancellations = if chance.one_in(2) { Cancellations::Net } else { Cancellations::Drop };
     Shop {

@@ -11,7 +11,7 @@ use super::sabotage::Sabotage;
 use super::world::World;
 
 /// Rounds without anything to do, after which nothing more will come.
-const QUIET_ROUNDS: u32 = 8;
+const QUIET_ROUNDS: u32 = 4;
 const MOST_ROUNDS: u32 = 3_000;
 
 /// Runs the schedule of `seed`.
@@ -104,7 +104,7 @@ fn act(world: &mut World) {
         96..97 if world.scene.grows => world.grow(),
         97..98 => world.end_foreign(),
         98..99 => world.bury(),
-        _ => checks::lambda::check(world),
+        _ => checks::at_work(world),
     }
     if world.slots[place].running.is_none() && world.chance.one_in(3) {
         world.start(place);
@@ -114,7 +114,7 @@ fn act(world: &mut World) {
 /// Everything calms down; then everything must add up.
 fn end(world: &mut World) {
     world.note(|| "calm".to_owned());
-    world.cluster.borrow_mut().faults = super::faults::Faults::default();
+    world.cluster.borrow_mut().calm_down();
     while !world.zombies.is_empty() {
         world.step_zombie(0);
         if world.chance.one_in(3) {
@@ -131,19 +131,16 @@ fn end(world: &mut World) {
     if world.is_wrong() {
         return;
     }
-    // Long silence: sessions end, cells end. Then everything is archived, and covered.
-    for _ in 0..8 {
-        world.pass(800_000);
+    // A long silence: sessions end, cells end. Then everything is archived, and covered.
+    for _ in 0..3 {
+        world.pass(2_000_000);
         settle(world);
     }
-    checks::sessions::check_ended(world);
     world.archive_all();
     world.lake.publish_newest(world.sabotage, &mut world.chance);
     world.note(|| "a publication of everything".to_owned());
     settle(world);
-    check_read(world);
-    checks::at_rest(world);
-    checks::lambda::check_all_covered(world);
+    checks::at_the_end(world);
 }
 
 /// Steps until nothing is left to do.

@@ -100,7 +100,7 @@ impl Segments {
                 topic_id: Arc::clone(&topic_id),
                 reference: EventTime::from_micros(memo.from.1),
             });
-            let stage = memo.cursor.map_or(Stage::State { left: None }, |cursor| Stage::Base { cursor });
+            let stage = memo.next.map_or(Stage::State { left: None }, |next| Stage::Base { next });
             Sweep { cause: memo.cause, from, stage }
         });
         let sweep = sweep.or(resumed);
@@ -154,9 +154,9 @@ impl Segments {
     fn work(&mut self, budget: usize, out: &mut Effects) {
         let Some(mut sweep) = self.sweep.take() else { return };
         let done = match &mut sweep.stage {
-            Stage::Base { cursor } => {
+            Stage::Base { next } => {
                 let ended =
-                    sweep.from.as_ref().is_none_or(|from| self.visit_base(from, sweep.cause, cursor, budget, out));
+                    sweep.from.as_ref().is_none_or(|from| self.visit_base(from, sweep.cause, next, budget, out));
                 if ended {
                     sweep.stage = Stage::State { left: None };
                 }
@@ -174,20 +174,17 @@ impl Segments {
         out.more_work |= self.sweep.is_some();
     }
 
-    /// Visits customers without state, from behind `cursor` on; whether it came to the end.
-    fn visit_base(&self, from: &View, cause: Cause, cursor: &mut String, budget: usize, out: &mut Effects) -> bool {
+    /// Visits customers without state, from the place `next` on; whether it came to the end.
+    fn visit_base(&self, from: &View, cause: Cause, next: &mut usize, budget: usize, out: &mut Effects) -> bool {
         let base = &self.view.base;
-        let first = if cursor.is_empty() { 0 } else { base.after(cursor) };
-        let end = base.len().min(first.saturating_add(budget));
-        for place in first..end {
+        let end = base.len().min(next.saturating_add(budget));
+        for place in *next..end {
             let id = base.id(place);
             if partition_of(id.as_bytes(), self.shards) == self.shard && self.customers.get(id).is_none() {
                 self.compare(from, id, &base.totals(place), cause, out);
             }
         }
-        if end > first {
-            base.id(end - 1).clone_into(cursor);
-        }
+        *next = end;
         end == base.len()
     }
 
@@ -197,7 +194,7 @@ impl Segments {
         if self.customers.get(id).is_some() {
             let (cause, from) = (sweep.cause, sweep.from.clone());
             self.settle_with_state(id, cause, from.as_ref(), out);
-        } else if let Some(from) = sweep.from.as_ref().filter(|_| sweep.awaits(id)) {
+        } else if let Some(from) = sweep.from.as_ref().filter(|_| sweep.awaits(self.view.base.find(id))) {
             self.compare(from, id, &self.view.of(id).totals, sweep.cause, out);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A new publication, or a day gone by, can move customers who ordered nothing. The next view holds for orders at once;
 //! a sweep visits the customers who did not order since and says who moved. First those of the base alone, in the order of
-//! ids, so that a cursor tells how far it came; then those with state, whose records tell it themselves.
+//! ids, so that a place tells how far it came; then those with state, whose records tell it themselves.
 
 use compact_str::CompactString;
 use data::EventTime;
@@ -22,8 +22,8 @@ pub struct Sweep {
 
 #[derive(Clone, Debug)]
 pub enum Stage {
-    /// Customers of the base alone; those up to the cursor are done.
-    Base { cursor: String },
+    /// Customers of the base alone; those at places before `next` are done.
+    Base { next: usize },
     /// Customers with state, yet to be visited; `None` before they are listed.
     State { left: Option<Vec<CompactString>> },
 }
@@ -34,36 +34,36 @@ pub struct SweepMemo {
     pub cause: Cause,
     /// Publication and reference time (microseconds) swept from.
     pub from: (i64, i64),
-    /// How far the first stage has come; `None` in the second.
-    pub cursor: Option<String>,
+    /// How far the first stage has come, a place in the base swept to: an id may be longer than a memo. `None` in the second.
+    pub next: Option<usize>,
 }
 
 impl Sweep {
     pub const fn new(cause: Cause, from: Option<View>) -> Self {
-        Self { cause, from, stage: Stage::Base { cursor: String::new() } }
+        Self { cause, from, stage: Stage::Base { next: 0 } }
     }
 
     /// The sweep as its memo tells it: what has to be visited again is listed again.
     pub fn resumable(&self) -> Self {
         let stage = match &self.stage {
-            Stage::Base { cursor } => Stage::Base { cursor: cursor.clone() },
+            Stage::Base { next } => Stage::Base { next: *next },
             Stage::State { .. } => Stage::State { left: None },
         };
         Self { cause: self.cause, from: self.from.clone(), stage }
     }
 
-    /// Whether the base-only customer `id` is still announced under the view swept from.
-    pub fn awaits(&self, id: &str) -> bool {
-        matches!(&self.stage, Stage::Base { cursor } if id > cursor.as_str())
+    /// Whether the customer at `place`, in the base alone, is still announced under the view swept from.
+    pub fn awaits(&self, place: Option<usize>) -> bool {
+        matches!(self.stage, Stage::Base { next } if place.is_none_or(|place| place >= next))
     }
 
     pub fn memo(&self) -> SweepMemo {
         let from = self.from.as_ref().map_or((0, 0), |view| (view.base.publication, view.reference.micros()));
-        let cursor = match &self.stage {
-            Stage::Base { cursor } => Some(cursor.clone()),
+        let next = match self.stage {
+            Stage::Base { next } => Some(next),
             Stage::State { .. } => None,
         };
-        SweepMemo { cause: self.cause, from, cursor }
+        SweepMemo { cause: self.cause, from, next }
     }
 }
 

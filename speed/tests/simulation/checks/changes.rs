@@ -24,13 +24,13 @@ struct Named {
     segment_id: u32,
 }
 
-pub fn check(world: &World) {
+pub fn check(world: &World, shards: &[Shard<'_>]) {
     if world.scene.forgets {
         // Who was announced under a publication that is gone cannot be told.
         return;
     }
     let newest = world.lake.truth.last().expect("published");
-    for shard in Shard::all(world) {
+    for shard in shards {
         let mut cluster = world.cluster.borrow_mut();
         let Some(first) = cluster.first_views.get(&shard.id) else { continue };
         let first = &world.lake.truth[usize::try_from(first - 1).expect("published")].base;

@@ -10,12 +10,12 @@ use crate::observed::Invariant;
 use crate::world::World;
 
 /// L-1, L-4: beside the publication that the shard has taken up, and beside the newest.
-pub fn check(world: &World) {
-    for shard in Shard::all(world) {
+pub fn check(world: &World, shards: &[Shard<'_>]) {
+    for shard in shards {
         let newest = i64::try_from(world.lake.truth.len()).expect("few");
-        check_beside(world, &shard, shard.memo.publication);
+        check_beside(world, shard, shard.memo.publication);
         if newest > shard.memo.publication {
-            check_beside(world, &shard, newest);
+            check_beside(world, shard, newest);
         }
     }
 }
@@ -52,9 +52,9 @@ pub fn is_covered(truth: &Truth, applied: &Applied<'_>) -> bool {
 }
 
 /// L-1 for segments, L-2, L-5: once the newest publication is taken up and everybody is visited.
-pub fn check_swept(world: &World) {
+pub fn check_swept(world: &World, shards: &[Shard<'_>]) {
     let truth = world.lake.truth.last().expect("published");
-    for shard in Shard::all(world) {
+    for shard in shards {
         let observed = &mut world.cluster.borrow_mut().observed;
         let (id, memo) = (shard.id, &shard.memo);
         let taken = memo.publication == truth.base.publication && memo.sweep.is_none();
@@ -81,8 +81,8 @@ pub fn check_swept(world: &World) {
 }
 
 /// L-2: when a publication covers everything, nothing is kept.
-pub fn check_all_covered(world: &World) {
-    for shard in Shard::all(world) {
+pub fn check_all_covered(world: &World, shards: &[Shard<'_>]) {
+    for shard in shards {
         let observed = &mut world.cluster.borrow_mut().observed;
         observed.expect(Invariant::L2, shard.state.is_empty(), || {
             format!("shard {} keeps {:?} of a publication that covers everything", shard.id, shard.state.keys())

@@ -49,21 +49,20 @@ impl<'w> Shard<'w> {
         let memos: HomeMemo = serde_json::from_str(&committed.metadata).expect("a memo");
         let (_, memo) = split_memo(memos.memos.get("segments")?).expect("a stage's memo");
         let memo: Memo = serde_json::from_str(memo).expect("the join's memo");
-        let mut state = BTreeMap::new();
         let at = TopicPartition { topic: world.topics.state, partition: id };
-        for record in cluster.committed_records(at) {
-            let key = String::from_utf8(record.key.clone().expect("keyed")).expect("UTF-8");
-            match &record.value {
-                Some(value) => state.insert(key, (StateRecord::read(value).expect("a state"), value.clone())),
-                None => state.remove(&key),
-            };
-        }
+        let newest: BTreeMap<_, _> = cluster.committed_records(at).map(|record| (&record.key, &record.value)).collect();
+        let state = newest.into_iter().filter_map(|(key, value)| {
+            let key = String::from_utf8(key.clone().expect("keyed")).expect("UTF-8");
+            let value = value.clone()?;
+            Some((key, (StateRecord::read(&value).expect("a state"), value)))
+        });
+        let state = state.collect();
         drop(cluster);
         Some(Self { id, memo, applied: applied(world, id), state })
     }
 
-    pub fn all(world: &'w World) -> impl Iterator<Item = Self> {
-        (0..world.scene.shards).filter_map(|id| Self::read(world, id))
+    pub fn all(world: &'w World) -> Vec<Self> {
+        (0..world.scene.shards).filter_map(|id| Self::read(world, id)).collect()
     }
 
     pub fn contributions(&self, customer: &str) -> &[Contribution] {
