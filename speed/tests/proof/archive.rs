@@ -242,7 +242,7 @@ fn a_lake_that_is_away_is_waited_for() {
     let mut archiver = world.archiver();
     step(&mut archiver);
     world.commit(0, 100, r#"{"cell":90,"start":0}"#);
-    let (path, away) = (world.folder.path().to_owned(), world.folder.path().with_extension("away"));
+    let (path, away) = (world.lake_path(), world.folder.path().join("away"));
     std::fs::rename(&path, &away).expect("moved");
     let pauses: Vec<_> = (0..3).map(|_| archiver.step(&all(), GO_ON).as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4]);

@@ -55,7 +55,7 @@ impl Drop for Speed {
 }
 
 fn command(world: &World, settings: &str) -> Command {
-    let config = world.folder.path().with_extension("toml");
+    let config = world.folder.path().join("speed.toml");
     std::fs::write(&config, format!("{settings}{}", world.config())).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_speed"));
     command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
@@ -65,9 +65,9 @@ fn command(world: &World, settings: &str) -> Command {
 /// `batch run`, with a file or without.
 pub fn batch(world: &World, input: Option<&str>) {
     let mut command = Command::new(batch_program());
-    command.args(["run", "--quiet", "--lake"]).arg(world.folder.path());
+    command.args(["run", "--quiet", "--lake"]).arg(world.lake_path());
     if let Some(text) = input {
-        let file = world.folder.path().with_extension("csv");
+        let file = world.folder.path().join("orders.csv");
         std::fs::write(&file, text).expect("written");
         command.arg("--input").arg(&file);
     }

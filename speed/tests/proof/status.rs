@@ -16,7 +16,7 @@ fn look(world: &World) -> Report {
 fn place(world: &World) -> Place {
     Place {
         kafka: world.kafka(),
-        lake: world.folder.path().display().to_string(),
+        lake: world.lake_path().display().to_string(),
         group: world.topic.clone(),
         topics: world.names(),
     }

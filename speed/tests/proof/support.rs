@@ -1,6 +1,7 @@
 //! A lake in a folder and topics of a real broker, with everything that a group would commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub struct World {
     pub bootstrap: String,
     /// Of this world alone, and so is the group of that name.
     pub topic: String,
+    /// Holds the lake, and what else the world needs.
     pub folder: TempDir,
     pub runtime: Runtime,
     /// What clients of `bootstrap` need beside it.
@@ -71,8 +73,12 @@ impl World {
         self.kafka().client_config()
     }
 
+    pub fn lake_path(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
     pub fn lake(&self) -> Lake {
-        Lake::open(self.folder.path().to_str().expect("a path")).expect("a lake")
+        Lake::open(self.lake_path().to_str().expect("a path")).expect("a lake")
     }
 
     pub fn kafka(&self) -> KafkaSettings {

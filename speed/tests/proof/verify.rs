@@ -55,7 +55,8 @@ impl World {
 
     pub fn config(&self) -> String {
         let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes } = self.names();
-        let (lake, brokers) = (self.folder.path().display(), &self.bootstrap);
+        let (lake, brokers) = (self.lake_path(), &self.bootstrap);
+        let lake = lake.display();
         let more: String = self.properties.iter().map(|(name, value)| format!("\"{name}\" = '{value}'\n")).collect();
         format!(
             "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n{more}[archive]\ninterval_seconds = 1\n[topics]\n\
