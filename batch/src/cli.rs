@@ -47,7 +47,7 @@ pub enum Command {
 const RUN_EXAMPLES: &str = "Examples:
   batch run --input online_retail.csv --lake ./lake
   batch run --input orders/ --input 'archive/2011-*.csv.gz' --k auto
-  batch run --input shop.csv --map customer_id=Client --map invoice=Order --date-format dmy
+  batch run --input shop.csv --map customer_id=Client invoice=Order --date-format dmy
   zcat orders.csv.gz | batch run --input -
   batch run                                      recompute from the lake's own orders";
 
@@ -98,8 +98,8 @@ pub struct InputFlags {
     /// auto, utf-8, windows-1252 or iso-8859-1 [default: auto]
     #[arg(long, env = "CLIENTELE_ENCODING", value_name = "NAME")]
     pub encoding: Option<String>,
-    /// Which column of the files is which of ours: customer_id=Client; may be given several times
-    #[arg(long, value_name = "COLUMN=NAME")]
+    /// Which column of the files is which of ours: customer_id=Client, several one behind the other
+    #[arg(long, num_args = 1.., value_name = "COLUMN=NAME")]
     pub map: Vec<String>,
     /// Refuse cancellation lines, or subtract them from their customer's purchases [default: drop]
     #[arg(long, env = "CLIENTELE_CANCELLATIONS", value_enum, value_name = "WHAT")]
@@ -190,13 +190,13 @@ pub struct ExportArgs {
     /// The table
     #[arg(value_name = "TABLE")]
     pub table: String,
-    /// How to write it [default: by the file's ending, else csv]
+    /// How to write it [default: by the file's ending; csv if it has none]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// As an older publication had it [default: the current one]
     #[arg(long, value_name = "ID")]
     pub publication: Option<i64>,
-    /// Where to [default: stdout]
+    /// Where to, .csv, .parquet or .json; takes its place when it is whole [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     #[command(flatten)]

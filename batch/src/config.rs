@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use data::lake::{self, Lake};
 use data::{Cancellations, DateFormat, EventTime, Rules};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::cli::{Common, InputFlags, ModelFlags};
 use crate::csv::columns::{Column, ColumnMap};
@@ -35,6 +36,9 @@ pub struct RawConfig {
     cleaning: RawCleaning,
     model: RawModel,
     rfm: RawScoring,
+    /// Where it is written.
+    #[serde(skip)]
+    path: PathBuf,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,45 +105,53 @@ impl RawConfig {
     pub fn read(path: &Path) -> Result<Self> {
         let fail = |reason: String| Error::Config { path: path.to_owned(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| fail(error.to_string()))
+        let read: Self = toml::from_str(&text).map_err(|error| fail(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), ..read })
     }
 
     /// Lays environment and flags over the file and checks the whole.
     ///
     /// # Errors
-    /// Names the flag that cannot be.
+    /// Names the flag that cannot be, or the file and the key in it.
     pub fn check(self, common: &Common, input: &InputFlags, model: &ModelFlags) -> Result<Config> {
         let threads = common.threads.map_or_else(default_threads, Ok)?.min(MOST_THREADS);
+        let file = File(self.path);
         let wishes = Wishes {
-            encoding: parsed(
-                "--encoding",
-                input.encoding.as_ref().or(self.input.encoding.as_ref()),
-                Encoding::from_flag,
-            )?
-            .unwrap_or_default(),
-            dates: parsed(
-                "--date-format",
-                input.date_format.as_ref().or(self.input.date_format.as_ref()),
-                DateFormat::from_flag,
-            )?,
-            map: column_map(&self.input.map, &input.map)?,
+            encoding: (input.encoding.as_ref().map(|text| parsed("--encoding", text, Encoding::from_flag)))
+                .or_else(|| file.parsed("[input] encoding", self.input.encoding.as_ref(), Encoding::from_flag))
+                .transpose()?
+                .unwrap_or_default(),
+            dates: (input.date_format.as_ref().map(|text| parsed("--date-format", text, DateFormat::from_flag)))
+                .or_else(|| file.parsed("[input] date_format", self.input.date_format.as_ref(), DateFormat::from_flag))
+                .transpose()?,
+            map: column_map(&file, &self.input.map, &input.map)?,
         };
-        let fit = FitOptions {
-            k: clusters(&self.model, model.k.as_deref())?,
-            seed: model.seed.or(self.model.seed).unwrap_or(42),
-            threads,
+        let reference = (model.reference_date.as_ref().map(|text| parsed("--reference-date", text, reference_date)))
+            .or_else(|| file.parsed("reference_date", self.reference_date.as_ref(), reference_date))
+            .transpose()?;
+        let seed = model.seed.or(self.model.seed).unwrap_or(42);
+        let fit = |k| FitOptions { k, seed, threads }.check();
+        let range = match self.model.k_range {
+            Some([least, most]) => Clusters::Auto { least, most },
+            None => Clusters::AUTO,
         };
-        let scoring = self.rfm.check().map_err(|error| option("[rfm] of --config", error))?;
+        // A range is checked even where k makes no use of it.
+        fit(range).map_err(|error| file.refused("[model] k_range", error))?;
+        let k = match (&model.k, &self.model.k) {
+            (Some(text), _) | (None, Some(RawClusters::Word(text))) => clusters(text, range),
+            (None, Some(RawClusters::Number(k))) => Ok(Clusters::Fixed(*k)),
+            (None, None) => Ok(FitOptions::default().k),
+        };
+        let fit = k.and_then(|k| fit(k).map_err(|error| error.to_string())).map_err(|reason| {
+            if model.k.is_some() { option("--k", reason) } else { file.refused("[model] k", reason) }
+        })?;
+        let scoring = self.rfm.check().map_err(|error| file.refused("[rfm]", error))?;
         Ok(Config {
             lake: common.lake.clone().or(self.lake).unwrap_or_else(|| "./lake".to_owned()),
             currency: self.currency.unwrap_or_else(|| "£".to_owned()),
             wait: Duration::from_secs(common.wait),
             threads,
-            reference: parsed(
-                "--reference-date",
-                model.reference_date.as_ref().or(self.reference_date.as_ref()),
-                reference_date,
-            )?,
+            reference,
             rules: RuleWishes {
                 cancellations: input.cancellations.map(Into::into).or(self.cleaning.cancellations),
                 exclude_stock_codes: excluded(input).or(self.cleaning.exclude_stock_codes),
@@ -147,7 +159,7 @@ impl RawConfig {
                 adjustment_prefix: self.cleaning.adjustment_prefix,
             },
             ingest: ingest::Options { wishes, allow_overlap: input.allow_overlap, threads: threads.get() },
-            fit: fit.check().map_err(|error| option("--k", error))?,
+            fit,
             scoring,
         })
     }
@@ -166,26 +178,18 @@ impl RuleWishes {
     /// When something else was asked for: the lines that are there were judged by the kept rules.
     pub fn for_lake(&self, lake: &Lake, kept: Rules) -> Result<Rules> {
         let asked = self.over(kept.clone());
-        let differ = |key, kept: &dyn std::fmt::Debug, asked: &dyn std::fmt::Debug| {
-            Err(lake::Error::OtherRules {
-                location: lake.location(),
-                key,
-                kept: format!("{kept:?}"),
-                asked: format!("{asked:?}"),
-            }
-            .into())
+        // Values as the configuration file has them: of words and lists of words, JSON is TOML.
+        let (Value::Object(kept_values), Value::Object(asked_values)) =
+            (serde_json::to_value(&kept)?, serde_json::to_value(&asked)?)
+        else {
+            return Ok(kept);
         };
-        if asked.cancellations != kept.cancellations {
-            return differ("cancellations", &kept.cancellations, &asked.cancellations);
-        }
-        if asked.exclude_stock_codes != kept.exclude_stock_codes {
-            return differ("exclude_stock_codes", &kept.exclude_stock_codes, &asked.exclude_stock_codes);
-        }
-        if asked.cancellation_prefix != kept.cancellation_prefix {
-            return differ("cancellation_prefix", &kept.cancellation_prefix, &asked.cancellation_prefix);
-        }
-        if asked.adjustment_prefix != kept.adjustment_prefix {
-            return differ("adjustment_prefix", &kept.adjustment_prefix, &asked.adjustment_prefix);
+        for (key, value) in kept_values {
+            let asked = asked_values.get(&key).unwrap_or(&Value::Null);
+            if *asked != value {
+                let (kept, asked) = (setting(&value), setting(asked));
+                return Err(lake::Error::OtherRules { location: lake.location(), key, kept, asked }.into());
+            }
         }
         Ok(kept)
     }
@@ -200,16 +204,38 @@ impl RuleWishes {
     }
 }
 
+/// The configuration file, as messages name it.
+struct File(PathBuf);
+
+impl File {
+    fn refused(&self, key: &str, reason: impl std::fmt::Display) -> Error {
+        Error::Config { path: self.0.clone(), reason: format!("{key}: {reason}") }
+    }
+
+    fn parsed<T>(
+        &self,
+        key: &str,
+        text: Option<&String>,
+        parse: impl Fn(&str) -> std::result::Result<T, String>,
+    ) -> Option<Result<T>> {
+        text.map(|text| parse(text).map_err(|reason| self.refused(key, reason)))
+    }
+}
+
+/// `"C"`, `["M", "POST"]`.
+fn setting(value: &Value) -> String {
+    match value {
+        Value::Array(words) => format!("[{}]", words.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
 fn option(flag: &'static str, reason: impl std::fmt::Display) -> Error {
     Error::Option { flag, reason: reason.to_string() }
 }
 
-fn parsed<T>(
-    flag: &'static str,
-    text: Option<&String>,
-    parse: impl Fn(&str) -> std::result::Result<T, String>,
-) -> Result<Option<T>> {
-    text.map(|text| parse(text).map_err(|reason| option(flag, reason))).transpose()
+fn parsed<T>(flag: &'static str, text: &str, parse: impl Fn(&str) -> std::result::Result<T, String>) -> Result<T> {
+    parse(text).map_err(|reason| option(flag, reason))
 }
 
 fn default_threads() -> Result<NonZeroUsize> {
@@ -227,40 +253,33 @@ fn excluded(input: &InputFlags) -> Option<BTreeSet<String>> {
     (!input.exclude_stock_codes.is_empty()).then(|| codes().collect())
 }
 
-fn column_map(file: &std::collections::BTreeMap<String, String>, flags: &[String]) -> Result<ColumnMap> {
-    let from_flags = flags.iter().map(|pair| {
-        pair.split_once('=')
-            .ok_or_else(|| option("--map", format!("{pair:?} is no COLUMN=NAME, such as customer_id=Client")))
-    });
+fn column_map(
+    file: &File,
+    in_file: &std::collections::BTreeMap<String, String>,
+    flags: &[String],
+) -> Result<ColumnMap> {
+    let known = |column: &str| {
+        Column::from_name(column).ok_or_else(|| {
+            format!("{column:?} is no column; the columns are {}", Column::ALL.map(Column::name).join(", "))
+        })
+    };
     let mut map = ColumnMap::new();
-    let from_file = file.iter().map(|(column, name)| Ok((column.as_str(), name.as_str())));
-    for pair in from_file.chain(from_flags) {
-        let (column, name) = pair?;
-        let known = Column::from_name(column).ok_or_else(|| {
-            option(
-                "--map",
-                format!("{column:?} is no column; the columns are {}", Column::ALL.map(Column::name).join(", ")),
-            )
-        })?;
-        map.insert(known, name.to_owned());
+    for (column, name) in in_file {
+        map.insert(known(column).map_err(|reason| file.refused("[input] map", reason))?, name.clone());
+    }
+    for pair in flags {
+        let (column, name) = pair
+            .split_once('=')
+            .ok_or_else(|| option("--map", format!("{pair:?} is no COLUMN=NAME, such as customer_id=Client")))?;
+        map.insert(known(column).map_err(|reason| option("--map", reason))?, name.to_owned());
     }
     Ok(map)
 }
 
-fn clusters(file: &RawModel, flag: Option<&str>) -> Result<Clusters> {
-    let auto = || match file.k_range {
-        Some([least, most]) => Clusters::Auto { least, most },
-        None => Clusters::AUTO,
-    };
-    let word = |text: &str| match (text, text.parse()) {
-        ("auto", _) => Ok(auto()),
+fn clusters(text: &str, range: Clusters) -> std::result::Result<Clusters, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(range),
         (_, Ok(k)) => Ok(Clusters::Fixed(k)),
-        _ => Err(option("--k", format!("{text:?} is neither a number nor auto"))),
-    };
-    match (flag, &file.k) {
-        (Some(text), _) => word(text),
-        (None, Some(RawClusters::Word(text))) => word(text),
-        (None, Some(RawClusters::Number(k))) => Ok(Clusters::Fixed(*k)),
-        (None, None) => Ok(Clusters::Fixed(4)),
+        _ => Err(format!("{text:?} is neither a number nor auto")),
     }
 }

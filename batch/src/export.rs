@@ -1,6 +1,5 @@
 //! Any table of the lake as one file, sorted by its key.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
 use crate::cli::Format;
+use crate::draft::Draft;
 use crate::error::{Error, Result};
 
 /// What was written.
@@ -51,13 +51,15 @@ pub async fn open(lake: &Lake, table: Table, id: Option<i64>) -> Result<(Snapsho
 /// When the table cannot be read or the output cannot be written.
 pub async fn write(snapshot: &Snapshot, table: Table, format: Format, output: Option<&Path>) -> Result<u64> {
     let name = output.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
-    let fail = |source: io::Error| Error::Write { path: name.clone(), source };
-    let to: Box<dyn Write + Send> = match output {
-        Some(path) => Box::new(File::create(path).map_err(fail)?),
+    let draft = output.map(Draft::new).transpose()?;
+    let to: Box<dyn Write + Send> = match &draft {
+        Some(draft) => Box::new(draft.file()?),
         None => Box::new(io::stdout()),
     };
     let encoder = Encoder::new(BufWriter::with_capacity(1 << 20, to), format, Arc::new(table.schema()))?;
-    encode(encoder, snapshot, table).await.map_err(|error| write_fault(error, &name))
+    let rows = encode(encoder, snapshot, table).await.map_err(|error| write_fault(error, &name))?;
+    draft.map_or(Ok(()), Draft::finish)?;
+    Ok(rows)
 }
 
 async fn encode(mut encoder: Encoder, snapshot: &Snapshot, table: Table) -> Result<u64> {
@@ -182,13 +184,27 @@ impl Encoder {
     }
 }
 
-/// The format that a file's ending names.
-#[must_use]
-pub fn format_of(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()? {
+/// The format that a file's ending names, if it has one.
+///
+/// # Errors
+/// When nothing can be written under that ending; for other endings than those of our formats unless `asked`.
+pub fn format_of(path: &Path, asked: Option<Format>) -> Result<Option<Format>> {
+    let Some(ending) = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()) else {
+        return Ok(asked);
+    };
+    let refused =
+        |reason: String| Err(Error::Option { flag: "--output", reason: format!("{}: {reason}", path.display()) });
+    let named = match ending.as_str() {
+        "gz" | "zst" => {
+            return refused("exports are not compressed; write Parquet, or pipe the export through gzip".to_owned());
+        }
         "csv" => Some(Format::Csv),
         "parquet" | "pq" => Some(Format::Parquet),
         "json" => Some(Format::Json),
         _ => None,
+    };
+    match asked.or(named) {
+        Some(format) => Ok(Some(format)),
+        None => refused(format!(".{ending} names no format; end it in .csv, .parquet or .json, or pass --format")),
     }
 }

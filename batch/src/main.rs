@@ -9,10 +9,12 @@ use batch::cli::{
     VacuumArgs,
 };
 use batch::config::{Config, RawConfig};
+use batch::draft::Draft;
 use batch::error::{Error, Result};
 use batch::progress::Progress;
 use batch::report::Input;
 use batch::run::{Context, document};
+use batch::show::counted;
 use batch::{export, show, source};
 use clap::Parser;
 use data::lake::{Lake, Table, WriterLock, vacuum};
@@ -66,9 +68,11 @@ fn run_batch(args: &RunArgs, runtime: &Runtime) -> Result<()> {
     let config = configure(&args.common, &args.flags, &args.model)?;
     let progress = Progress::new(args.common.quiet);
     let context = Context { config: &config, runtime: runtime.handle(), progress: &progress };
+    // Begun before the run, so that a path that cannot be written is told before anything is published.
+    let picture = args.html.as_deref().map(Draft::new).transpose()?;
     let document = context.run(&args.input)?;
-    if let Some(path) = &args.html {
-        show::picture(&document, path)?;
+    if let Some(picture) = picture {
+        show::picture(&document, picture)?;
     }
     print_document(&args.common, &document, show::text)
 }
@@ -93,7 +97,7 @@ fn show_publication(args: &ShowArgs, runtime: &Runtime) -> Result<()> {
     let publication = runtime.block_on(lake.publication(args.publication))?;
     let document = document(&publication)?;
     if let Some(path) = &args.html {
-        show::picture(&document, path)?;
+        show::picture(&document, Draft::new(path)?)?;
     }
     print_document(&args.common, &document, show::text)
 }
@@ -127,8 +131,8 @@ fn export_table(args: &ExportArgs, runtime: &Runtime) -> Result<()> {
         reason: format!("there is no table {:?}; the tables are {names}", args.table),
     })?;
     let whole_document = args.common.json && args.output.is_none();
-    let by_name = args.output.as_deref().and_then(export::format_of);
-    let format = args.format.or(by_name).unwrap_or(if whole_document { Format::Json } else { Format::Csv });
+    let by_name = args.output.as_deref().map_or(Ok(args.format), |path| export::format_of(path, args.format))?;
+    let format = by_name.unwrap_or(if whole_document { Format::Json } else { Format::Csv });
     if whole_document && format != Format::Json {
         return Err(Error::Option {
             flag: "--json",
@@ -140,7 +144,9 @@ fn export_table(args: &ExportArgs, runtime: &Runtime) -> Result<()> {
     let Some(path) = &args.output else { return Ok(()) };
     let file = Some(path.display().to_string());
     let document = serde_json::to_value(export::Exported { table: table.name(), publication, rows, file })?;
-    print_document(&args.common, &document, |_| format!("{rows} rows of {} in {}\n", table.name(), path.display()))
+    print_document(&args.common, &document, |_| {
+        format!("{} of {} in {}\n", counted(rows, "row"), table.name(), path.display())
+    })
 }
 
 fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
@@ -158,11 +164,12 @@ fn vacuum_lake(args: &VacuumArgs, runtime: &Runtime) -> Result<()> {
     print_document(&args.common, &document, |_| {
         let verb = if args.dry_run { "would forget" } else { "forgot" };
         format!(
-            "{verb} {} publications and {} files of {} bytes; {} publications stay\n",
-            done.publications.len(),
-            done.files,
-            done.bytes,
-            done.kept_publications
+            "{verb} {} and {} of {}; {} {}\n",
+            counted(done.publications.len() as u64, "publication"),
+            counted(done.files, "file"),
+            counted(done.bytes, "byte"),
+            counted(done.kept_publications, "publication"),
+            if done.kept_publications == 1 { "stays" } else { "stay" }
         )
     })
 }

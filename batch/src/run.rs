@@ -34,17 +34,32 @@ pub struct Writing {
     /// The newest publication, if any.
     pub previous: Option<Publication>,
     pub lock: WriterLock,
+    /// This process has made it.
+    pub is_new: bool,
 }
 
 impl Context<'_> {
-    /// Does `work` on the lake while no other run may write it; a new lake is made with the configured rules.
+    /// Does `work` on the lake while no other run may write it; a new lake is made with the configured rules, and
+    /// taken back when the work failed before it brought anything.
     ///
     /// # Errors
     /// When the lake is busy or unreachable; and those of `work`.
     pub fn with_lake<T>(&self, work: impl FnOnce(&mut Writing) -> Result<T>) -> Result<T> {
+        let location = &self.config.lake;
+        let new_folder = !location.contains("://") && !std::path::Path::new(location).exists();
         let mut writing = self.open()?;
         let done = work(&mut writing);
-        self.runtime.block_on(writing.lock.release());
+        self.runtime.block_on(async {
+            if done.is_err() && writing.is_new && unmade(&writing).await {
+                writing.lock.remove().await;
+                if new_folder {
+                    // Not empty when somebody else has begun to use it.
+                    let _ = std::fs::remove_dir(location);
+                }
+            } else {
+                writing.lock.release().await;
+            }
+        });
         done
     }
 
@@ -54,8 +69,9 @@ impl Context<'_> {
             let waiting =
                 |holder: &str| self.progress.say(&format!("waiting for another run that writes the lake ({holder})"));
             let lock = WriterLock::take(&lake, self.config.wait, waiting).await?;
+            let is_new = matches!(lake.snapshot(Table::Orders, None).await, Ok(None));
             match self.open_tables(&lake).await {
-                Ok((tables, ledger, previous)) => Ok(Writing { lake, tables, ledger, previous, lock }),
+                Ok((tables, ledger, previous)) => Ok(Writing { lake, tables, ledger, previous, lock, is_new }),
                 Err(error) => {
                     lock.release().await;
                     Err(error)
@@ -161,6 +177,17 @@ impl Context<'_> {
         ];
         Ok(self.runtime.block_on(writing.tables.overwrite(&rows))?)
     }
+}
+
+/// Takes a new lake back, unless something was committed to it. What cannot be removed stays, as an empty lake.
+async fn unmade(writing: &Writing) -> bool {
+    if writing.lock.check().is_err() {
+        return false;
+    }
+    writing.lake.unmake().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "an empty lake is left behind");
+        false
+    })
 }
 
 /// The stored report with what identifies the publication.

@@ -1,14 +1,14 @@
 //! Publications as people read them: tables on the terminal, the picture in a file.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent};
 use data::lake::Publication;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::draft::Draft;
+use crate::error::Result;
 use crate::picture;
 
 /// The document of a publication as text.
@@ -26,9 +26,9 @@ pub fn text(document: &Value) -> String {
     );
     let _ = writeln!(
         out,
-        "{} customers, {} invoices, {}{} revenue\n",
-        count(&document["customers"]),
-        count(&document["invoices"]),
+        "{}, {}, {}{} revenue\n",
+        counted(document["customers"].as_u64().unwrap_or_default(), "customer"),
+        counted(document["invoices"].as_u64().unwrap_or_default(), "invoice"),
         document["currency"].as_str().unwrap_or_default(),
         amount(&document["revenue"], 2)
     );
@@ -48,8 +48,8 @@ pub fn cleaning(input: &Value) -> String {
     let rejected = input["rejected"].as_object();
     let total: u64 = rejected.into_iter().flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum();
     let mut out = format!(
-        "{} lines read = {} accepted + {} rejected",
-        count(&input["read"]),
+        "{} read = {} accepted + {} rejected",
+        counted(input["read"].as_u64().unwrap_or_default(), "line"),
         count(&input["accepted"]),
         grouped(&total.to_string())
     );
@@ -148,7 +148,7 @@ pub fn history(publications: &[Publication]) -> Table {
             publication.reference_time.to_string().chars().take(10).collect(),
             grouped(&publication.orders.to_string()),
             grouped(&publication.customers.to_string()),
-            grouped(&publication.revenue.to_string()),
+            grouped(&format!("{:.2}", publication.revenue.to_f64())),
             publication.quality.k.to_string(),
             figure(publication.quality.inertia),
             figure(publication.quality.silhouette),
@@ -181,18 +181,18 @@ pub fn history_entry(publication: &Publication) -> Value {
     })
 }
 
-/// Writes the picture of a publication's document to `path`.
+/// Writes the picture of a publication's document.
 ///
 /// # Errors
 /// When the figures cannot be drawn or the file cannot be written.
-pub fn picture(document: &Value, path: &Path) -> Result<()> {
+pub fn picture(document: &Value, to: Draft) -> Result<()> {
     let mut document = document.clone();
     if let Some(id) = document.get_mut("publication") {
         *id = id.to_string().into();
     }
     let page: picture::Page = serde_json::from_value(document)?;
     let html = picture::render(&page)?;
-    std::fs::write(path, html).map_err(|source| Error::Write { path: path.display().to_string(), source })
+    to.write(html.as_bytes())
 }
 
 fn table(header: &[&str]) -> Table {
@@ -211,6 +211,12 @@ fn count(value: &Value) -> String {
 
 fn amount(value: &Value, decimals: usize) -> String {
     grouped(&format!("{:.decimals$}", value.as_f64().unwrap_or(0.0)))
+}
+
+/// `1 line`, `1,234 lines`.
+#[must_use]
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(&number.to_string()), if number == 1 { "" } else { "s" })
 }
 
 /// Thousands set apart by commas.

@@ -151,8 +151,8 @@ fn a_lake_keeps_the_rules_that_it_was_made_with() {
     shop.done(&[&["ingest", "--input", "orders.csv"], &made[..]].concat());
     shop.write_lines("more.csv", &["C1,POST,BOX,-1,2010-12-05,1,17850,UK", "C1,A,BOX,-1,2010-12-05,1,17850,UK"]);
     let others: [(&[&str], &str); 3] = [
-        (&["--cancellations", "drop"], "was made with cancellations = Net, not Drop"),
-        (&["--exclude-stock-codes", "POST"], "was made with exclude_stock_codes = {\"M\", \"POST\"}, not {\"POST\"}"),
+        (&["--cancellations", "drop"], "was made with cancellations = \"net\", not \"drop\""),
+        (&["--exclude-stock-codes", "POST"], "was made with exclude_stock_codes = [\"M\", \"POST\"], not [\"POST\"]"),
         (&["--config", "batch.toml"], "was made with cancellation_prefix = \"C\", not \"R\""),
     ];
     shop.write("batch.toml", "[cleaning]\ncancellation_prefix = \"R\"\n");

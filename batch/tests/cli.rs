@@ -106,7 +106,7 @@ fn what_is_not_there_is_named() {
         assert!(!shop.path("lake").exists(), "{arguments:?} makes no lake");
     }
     shop.done(&["ingest", "--input", "orders.csv"]);
-    assert!(shop.refused(&["show"]).contains("has no publication yet; `batch history` lists them"));
+    assert!(shop.refused(&["show"]).contains("has no publication yet; make one: batch run --lake"));
     assert!(shop.done(&["history"]).contains("has no publication yet; make one: batch run --lake"));
     assert_eq!(shop.json(&["history"])["publications"], json!([]));
     shop.done(&["run"]);
@@ -213,6 +213,58 @@ fn an_export_that_cannot_be_written_says_so() {
     }
 }
 
+#[test]
+fn an_export_is_whole_or_not_there_and_its_ending_is_meant() {
+    let shop = shop();
+    shop.done(&["run", "--input", "orders.csv"]);
+    shop.write("kept.csv", "what was here before");
+    std::fs::create_dir(shop.path("exports")).expect("a folder");
+    std::fs::write(shop.path("lake/customer_rfm/keep.txt"), "").expect("a file");
+    let cases = [
+        ("rfm.csv.gz", &[][..], "exports are not compressed"),
+        ("rfm.csv.gz", &["--format", "csv"], "exports are not compressed"),
+        ("rfm.xlsx", &[], ".xlsx names no format; end it in .csv, .parquet or .json, or pass --format"),
+    ];
+    for (name, flags, expected) in cases {
+        let message = shop.refused(&[&["export", "customer_rfm", "-o", name], flags].concat());
+        assert!(message.contains(expected), "{message}");
+        assert!(!shop.path(name).exists(), "{name}");
+    }
+    shop.done(&["export", "customer_rfm", "-o", "rfm.table", "--format", "json"]);
+    shop.done(&["export", "customer_rfm", "-o", "exports/RFM.CSV"]);
+    for entry in std::fs::read_dir(shop.path("lake/customer_rfm")).expect("a table") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "parquet") {
+            std::fs::write(path, "damaged").expect("a file");
+        }
+    }
+    shop.refused(&["export", "customer_rfm", "-o", "kept.csv"]);
+    assert_eq!(std::fs::read_to_string(shop.path("kept.csv")).expect("a file"), "what was here before");
+    shop.refused(&["export", "customer_rfm", "-o", "exports/new.csv"]);
+    assert_eq!(std::fs::read_dir(shop.path("exports")).expect("a folder").count(), 1, "no part stays");
+}
+
+#[test]
+fn columns_are_mapped_several_at_once() {
+    let shop = Shop::new();
+    shop.write("orders.csv", "Order,Item,What,Pieces,When,Each,Client,Land\n1,A,BOX,1,2011-01-01,1,7,UK\n");
+    let pairs = ["invoice=Order", "stock_code=Item", "quantity=Pieces", "ordered_at=When", "unit_price=Each"];
+    let flags = [&["run", "--input", "orders.csv", "--map"][..], &pairs, &["--map", "customer_id=Client"]].concat();
+    assert_eq!(shop.json(&flags)["input"]["accepted"], 1);
+}
+
+#[test]
+fn a_lake_of_another_version_says_what_to_do() {
+    let shop = shop();
+    shop.done(&["run", "--input", "orders.csv"]);
+    let log = shop.path("lake/publications/_delta_log/00000000000000000000.json");
+    let text = std::fs::read_to_string(&log).expect("a log");
+    std::fs::write(&log, text.replace("kafka_offsets", "offsets")).expect("a log");
+    let message = shop.refused(&["show"]);
+    let expected = "was made by another version of this program: table publications lacks kafka_offsets, and has offsets; ingest its order files into a new lake";
+    assert!(message.contains(expected), "{message}");
+}
+
 /// File, then environment, then flags.
 #[test]
 fn flags_go_before_the_environment_and_that_before_the_file() {
@@ -253,7 +305,8 @@ fn exports_are_sorted_by_key_in_every_format() {
         let name = |end: &str| format!("{table}.{end}");
         for end in ["csv", "json", "parquet"] {
             let shown = shop.done(&["export", table, "-o", &name(end)]);
-            assert_eq!(shown, format!("{} rows of {table} in {}\n", rows.len(), name(end)));
+            let count = if rows.len() == 1 { "1 row".to_owned() } else { format!("{} rows", rows.len()) };
+            assert_eq!(shown, format!("{count} of {table} in {}\n", name(end)));
         }
         let json: Vec<Value> =
             serde_json::from_slice(&std::fs::read(shop.path(&name("json"))).expect("a file")).expect("JSON");
@@ -326,7 +379,7 @@ fn older_publications_stay_as_they_were() {
     let dry = shop.json(&["vacuum", "--keep", "1", "--dry-run"]);
     assert_eq!((&dry["publications"], &dry["kept_publications"]), (&json!([1]), &json!(1)));
     assert_eq!(shop.json(&["show", "--publication", "1"]), first, "a dry run forgets nothing");
-    shop.done(&["vacuum", "--keep", "1"]);
+    assert_eq!(shop.json(&["vacuum", "--keep", "1"]), dry, "what a dry run says is what happens");
     assert!(shop.refused(&["show", "--publication", "1"]).contains("has no publication 1"));
     assert_eq!(shop.json(&["show"]), second);
 }

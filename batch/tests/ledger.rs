@@ -210,14 +210,54 @@ fn changed_files_are_refused_and_nothing_is_doubled() {
 }
 
 #[test]
-fn a_little_overlap_is_only_noted() {
+fn lines_that_are_there_are_found_however_they_come() {
+    let months = |of: &[u32]| -> String {
+        let lines = of.iter().flat_map(|month| {
+            (1..=28).map(move |day| format!("{month}-{day},A,BOX,1,2011-{month:02}-{day:02},1,{day},UK\n"))
+        });
+        lines.fold(format!("{HEADER}\n"), |text, line| text + &line)
+    };
+    let excerpt = format!("{HEADER}\n3-7,A,BOX,1,2011-03-07,1,7,UK\n");
+    let cases = [
+        ("an excerpt of a much larger file", vec![months(&[1, 2, 3, 4, 5])], excerpt, "1 of its 1 line to ingest were"),
+        (
+            "a month after its parts",
+            vec![months(&[1]), months(&[2]), months(&[3])],
+            months(&[3, 2]),
+            "28 of its 28 lines to ingest were",
+        ),
+        ("a tenth overlap", vec![file(0..100)], file(90..200), "10 of its 110 lines to ingest were there before"),
+    ];
+    for (name, before, after, expected) in cases {
+        let shop = Shop::new();
+        for (number, text) in before.iter().enumerate() {
+            shop.write(&format!("{number}.csv"), text);
+            shop.done(&["ingest", "--input", &format!("{number}.csv")]);
+        }
+        let accepted = shop.accepted();
+        shop.write("later.csv", &after);
+        let message = shop.refused(&["run", "--input", "later.csv"]);
+        assert!(message.contains(expected) && message.contains("--allow-overlap"), "{name}: {message}");
+        assert_eq!(shop.accepted(), accepted, "{name}");
+        shop.done(&["run", "--input", "later.csv", "--allow-overlap"]);
+        assert!(shop.accepted() > accepted, "{name}");
+    }
+}
+
+/// Ten equal lines in one file are ten; an eleventh in another file is one that was there before.
+#[test]
+fn equal_lines_count_as_often_as_they_come() {
+    let line = "1,A,BOX,1,2011-01-01,1,7,UK\n";
     let shop = Shop::new();
-    shop.write("january.csv", file(0..100));
-    shop.write("february.csv", file(90..200));
-    let document = shop.json(&["run", "--input", "january.csv", "february.csv"]);
-    assert_eq!(document["input"]["accepted"], 210);
-    let note = "about 10 % of its invoices also came with january.csv; lines in both files count twice";
-    assert!(document["sources"][1]["evidence"].to_string().contains(note), "{}", document["sources"]);
+    shop.write("ten.csv", format!("{HEADER}\n{}", line.repeat(10)));
+    assert_eq!(counts(&shop.json(&["run", "--input", "ten.csv"]))[1], 10);
+    let others: String = (2..300).map(|number| format!("{number},A,BOX,1,2011-01-02,1,7,UK\n")).collect();
+    shop.write("one.csv", format!("{HEADER}\n{others}{}", line.repeat(2)));
+    let document = shop.json(&["run", "--input", "one.csv"]);
+    let note =
+        "warning: 2 of its 300 lines to ingest were there before, with the same invoice and content; they count twice";
+    assert!(document["sources"][0]["evidence"].to_string().contains(note), "{}", document["sources"]);
+    assert_eq!(shop.accepted(), 310);
 }
 
 #[test]

@@ -125,13 +125,57 @@ fn a_header_alone_holds_no_orders() {
     let message = shop.refused(&["run", "--input", "orders.csv"]);
     assert!(message.contains("holds no accepted orders; ingest some: batch run --lake"), "{message}");
     assert_eq!(shop.json(&["ingest", "--input", "orders.csv"])["input"]["read"], 0);
-    assert!(shop.refused(&["show"]).contains("has no publication yet"));
+    assert!(shop.refused(&["show"]).contains("has no publication yet; make one: batch run --lake"));
+}
+
+/// A new lake is taken back; one that was there, and a folder that was there, stays.
+#[test]
+fn a_refused_input_leaves_no_lake() {
+    let shop = Shop::new();
+    shop.write("good.csv", format!("{HEADER}\n{GOOD}"));
+    shop.write("bad.csv", "no\norders\n");
+    shop.write("either.csv", format!("{HEADER}\n1,A,BOX,1,01/02/2011,1,7,UK\n"));
+    std::fs::create_dir(shop.path("empty")).expect("a folder");
+    let left = |lake: &str| std::fs::read_dir(shop.path(lake)).map(Iterator::count).ok();
+    for command in ["run", "ingest"] {
+        for input in ["bad.csv", "either.csv"] {
+            shop.refused(&[command, "--input", input]);
+            assert_eq!(left("lake"), None, "{command} {input}");
+            shop.refused(&[command, "--input", input, "--lake", "empty"]);
+            assert_eq!(left("empty"), Some(0), "{command} {input}");
+        }
+    }
+    assert!(shop.refused(&["run"]).contains("holds no accepted orders"));
+    assert_eq!(left("lake"), None);
+    let message = shop.refused(&["run", "--input", "good.csv", "--html", "no/such/folder.html"]);
+    assert!(message.contains("cannot write no/such/folder.html"), "{message}");
+    assert_eq!(left("lake"), None, "the picture's place is tried before the run");
+    shop.refused(&["run", "--input", "good.csv", "bad.csv"]);
+    assert_eq!(shop.accepted(), 1, "what was committed before stays");
+    shop.refused(&["run", "--input", "bad.csv"]);
+    assert_eq!(shop.accepted(), 1);
+    let message = shop.refused(&["run", "--input", "good.csv", "--lake", "a%20b"]);
+    assert!(message.contains("a%20b: the Delta log cannot be kept"), "{message}");
+    assert_eq!(left("a%20b"), None);
+    shop.done(&["run", "--input", "good.csv", "--lake", "with space"]);
+    assert!(shop.done(&["history", "--lake", "with space"]).contains("1.00"));
+}
+
+#[test]
+fn dates_that_contradict_each_other_are_warned_of() {
+    let shop = Shop::new();
+    let lines = ["1,A,BOX,1,13/01/2011,1,7,UK", "2,A,BOX,1,14/01/2011,1,7,UK", "3,A,BOX,1,01/15/2011,1,7,UK"];
+    shop.write_lines("orders.csv", &lines);
+    let answer = shop.run(&["ingest", "--input", "orders.csv"]);
+    assert!(answer.stderr.contains("warning: dates contradict each other: 2 lines can only be"), "{}", answer.stderr);
+    assert!(answer.stderr.contains(", 1 line only"), "{}", answer.stderr);
+    assert_eq!(shop.table("rejected_orders").len(), 1);
 }
 
 /// Settings are checked before the lake is touched: status 2.
 #[test]
 fn settings_that_cannot_be() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 27] = [
         (&["--k", "0"], "--k: k = 0 is not possible: choose 1 to 32 segments"),
         (&["--k", "33"], "--k: k = 33 is not possible"),
         (&["--k=-1"], "--k: \"-1\" is neither a number nor auto"),
@@ -150,7 +194,15 @@ fn settings_that_cannot_be() {
         (&["--config", "syntax.toml"], "syntax.toml: TOML parse error at line 3, column 5"),
         (&["--config", "unknown.toml"], "unknown.toml: TOML parse error at line 2, column 1"),
         (&["--config", "kind.toml"], "kind.toml: TOML parse error at line 2, column 8"),
-        (&["--config", "range.toml"], "--k"),
+        (&["--config", "range.toml"], "range.toml: [model] k_range: k from 8 to 2 is no range to choose from"),
+        (&["--config", "unused.toml"], "unused.toml: [model] k_range: k from 8 to 2 is no range to choose from"),
+        (&["--config", "k.toml"], "k.toml: [model] k: k = 99 is not possible"),
+        (&["--config", "word.toml"], "word.toml: [model] k: \"many\" is neither a number nor auto"),
+        (&["--config", "date.toml"], "date.toml: reference_date: \"10/12/2011\" is no date"),
+        (&["--config", "dates.toml"], "dates.toml: [input] date_format: unknown date format \"ydm\""),
+        (&["--config", "encoding.toml"], "encoding.toml: [input] encoding: unknown encoding \"utf-7\""),
+        (&["--config", "map.toml"], "map.toml: [input] map: \"client\" is no column"),
+        (&["--config", "rfm.toml"], "rfm.toml: [rfm]: "),
     ];
     let shop = Shop::new();
     shop.write("orders.csv", format!("{HEADER}\n{GOOD}"));
@@ -158,6 +210,14 @@ fn settings_that_cannot_be() {
     shop.write("unknown.toml", "[model]\nclusters = 4\n");
     shop.write("kind.toml", "[model]\nseed = \"one\"\n");
     shop.write("range.toml", "[model]\nk = \"auto\"\nk_range = [8, 2]\n");
+    shop.write("unused.toml", "[model]\nk = 4\nk_range = [8, 2]\n");
+    shop.write("k.toml", "[model]\nk = 99\n");
+    shop.write("word.toml", "[model]\nk = \"many\"\n");
+    shop.write("date.toml", "reference_date = \"10/12/2011\"\n");
+    shop.write("dates.toml", "[input]\ndate_format = \"ydm\"\n");
+    shop.write("encoding.toml", "[input]\nencoding = \"utf-7\"\n");
+    shop.write("map.toml", "[input]\nmap = { client = \"CustomerID\" }\n");
+    shop.write("rfm.toml", "[rfm]\nrecency = [9, 8, 7, 6]\n");
     for (flags, expected) in cases {
         let answer = shop.run(&[&["run", "--input", "orders.csv"], flags].concat());
         assert_eq!((answer.code, answer.stdout.as_str()), (2, ""), "{flags:?}: {}", answer.stderr);

@@ -18,6 +18,7 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   speed run --brokers localhost:9092 --lake ./lake       process orders until Ctrl-C
   speed watch --brokers localhost:9092                   live orders with their segments
+  speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
 Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
@@ -28,6 +29,11 @@ pub enum Command {
     /// Process the topic of orders until the end of the process
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Tell how far the group has come: lag of each partition, publication, rates
+    #[command(
+        after_help = "Examples:\n  speed status --brokers localhost:9092 --lake ./lake\n  speed status --json | jq .rates"
+    )]
+    Status(StatusArgs),
     /// Prove that the merged view equals a recomputation over every order accepted so far
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -94,6 +100,15 @@ pub struct RunArgs {
     /// Only errors on stderr
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Print exactly one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 const VERIFY_EXAMPLES: &str = "Examples:

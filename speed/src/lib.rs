@@ -12,6 +12,7 @@ pub mod kafka;
 mod lag;
 pub mod operators;
 pub mod run;
+pub mod status;
 pub mod telemetry;
 pub mod topology;
 pub mod verify;

@@ -1,12 +1,14 @@
 //! The program `speed`.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use data::lake::Lake;
-use speed::cli::{Cli, Command, RunArgs, VerifyArgs, WatchArgs};
+use serde::Serialize;
+use speed::cli::{Cli, Command, RunArgs, StatusArgs, VerifyArgs, WatchArgs};
 use speed::config::RawConfig;
 use speed::error::{Error, Result};
 use speed::verify::{self, verify};
@@ -16,6 +18,7 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Status(args) => status(&args),
         Command::Verify(args) => prove(&args),
         Command::Watch(args) => watch(&args),
     };
@@ -52,14 +55,26 @@ fn prove(args: &VerifyArgs) -> Result<ExitCode> {
         }
     };
     let report = verify(&settings, runtime()?.handle(), &say)?;
+    print(&report, args.json)?;
+    Ok(if report.is_exact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn status(args: &StatusArgs) -> Result<ExitCode> {
+    speed::telemetry::start_log(true);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    print(&speed::status::status(&place, runtime()?.handle())?, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A report for a person, or as one JSON document.
+fn print(report: &(impl Display + Serialize), json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    let written = if args.json {
-        serde_json::to_writer(&mut out, &report).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+    let written = if json {
+        serde_json::to_writer(&mut out, report).map_err(std::io::Error::from).and_then(|()| writeln!(out))
     } else {
         write!(out, "{report}")
     };
-    written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source })?;
-    Ok(if report.is_exact() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source })
 }
 
 fn watch(args: &WatchArgs) -> Result<ExitCode> {

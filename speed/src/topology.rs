@@ -7,7 +7,7 @@ use std::time::Duration;
 use data::topics::dead_letter;
 
 use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId, split_memo};
-use crate::operators::segments::{Reading, Segments, Settings, Shelf};
+use crate::operators::segments::{self, Reading, Segments, Settings, Shelf};
 
 /// What a topology is made for.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ fn segments(plan: &Plan, topology: &mut Topology) {
         changes: topology.topic(&names.segment_changes),
     });
     let changelog = settings.state;
-    topology.add(plan, "segments", vec![input], changelog, move |opening| {
+    topology.add(plan, segments::NAME, vec![input], changelog, move |opening| {
         Segments::open(Arc::clone(&settings), (opening.shard, opening.shards), opening.shelf, opening.memo)
     });
 }

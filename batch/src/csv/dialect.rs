@@ -159,10 +159,13 @@ fn read_header(text: &[u8], delimiter: u8, whole: bool, wishes: &Wishes) -> Opti
     }
 }
 
+/// What a price that tells its decimal mark weighs against one that may be a grouped number: more than all of a sample.
+const TELLING: u64 = 1 << 32;
+
 #[derive(Default)]
 struct Sample {
     dates: DateEvidence,
-    /// Prices with a decimal point, and with a decimal comma.
+    /// Weights of prices with a decimal point, and with a decimal comma.
     points: u64,
     commas: u64,
 }
@@ -181,8 +184,12 @@ fn sample(body: &[u8], whole: bool, delimiter: u8, columns: &Columns) -> Sample 
                 previous = parts.or(previous);
                 let price = field(Column::UnitPrice);
                 let (comma, point) = (memchr::memrchr(b',', price), memchr::memrchr(b'.', price));
-                sample.commas += u64::from(comma > point);
-                sample.points += u64::from(point > comma);
+                let Some(last) = comma.max(point) else { continue };
+                // `1,234` may be a thousand and more: only files that tell by no other price are read by such ones.
+                let tells = price.len() - last != 4 || comma.min(point).is_some();
+                let weight = if tells { TELLING } else { 1 };
+                sample.commas = sample.commas.saturating_add(if comma > point { weight } else { 0 });
+                sample.points = sample.points.saturating_add(if point > comma { weight } else { 0 });
             }
             Step::Malformed { .. } | Step::Blank => {}
             Step::Incomplete { .. } | Step::End => return sample,
@@ -198,6 +205,18 @@ mod tests {
 
     fn layout(text: &[u8]) -> Result<Layout, String> {
         detect(text, true, &Wishes::default())
+    }
+
+    #[test]
+    fn one_price_that_tells_outweighs_grouped_thousands() {
+        let mark = |prices: &[&str]| {
+            let lines = prices.iter().map(|price| format!("1,A,BOX,1,2011-01-01,\"{price}\",7,UK\n"));
+            layout(lines.fold(format!("{HEADER}\n"), |text, line| text + &line).as_bytes()).map(|found| found.mark)
+        };
+        assert_eq!(mark(&["1,234", "2,500", "9.95"]), Ok(DecimalMark::Point));
+        assert_eq!(mark(&["1.234", "2.500", "9,95"]), Ok(DecimalMark::Comma));
+        assert_eq!(mark(&["1,234", "2,500", "1,250.00"]), Ok(DecimalMark::Point));
+        assert_eq!(mark(&["1,25", "2,5", "7"]), Ok(DecimalMark::Comma));
     }
 
     #[test]

@@ -175,12 +175,8 @@ impl Ledger {
         if share >= REFUSED_OVERLAP && !allow_overlap {
             return Err(changed(source, entry, &format!("has about {percent} % of its invoices in common with")));
         }
-        Ok((share >= NOTED_OVERLAP).then(|| {
-            format!(
-                "about {percent} % of its invoices also came with {}; lines in both files count twice",
-                entry.row.source
-            )
-        }))
+        Ok((share >= NOTED_OVERLAP)
+            .then(|| format!("about {percent} % of its invoices also came with {}", entry.row.source)))
     }
 }
 

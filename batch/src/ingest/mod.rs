@@ -7,6 +7,7 @@ mod fingerprint;
 mod hybrid;
 mod ledger;
 mod output;
+mod overlap;
 mod pages;
 mod pipeline;
 mod run;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
 use data::numbers::DecimalMark;
-use data::{DateEvidence, DateFormat, Rules};
+use data::{DateEvidence, DateFormat, DayMonth, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -14,15 +14,21 @@ use super::chunk::Counts;
 use super::fingerprint::{Dates, Fingerprint};
 use super::ledger::Standing;
 use super::output::Output;
+use super::overlap;
 use super::pipeline::{self, Outcome, Start};
 use super::workers::Shared;
 use crate::csv::dialect::{Layout, Wishes, detect};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::run::Writing;
+use crate::show::counted;
 use crate::source::Source;
 
 const HEAD_BYTES: usize = 1 << 20;
+/// One line in so many may be known without the source being refused.
+const REFUSED_SHARE: u64 = 100;
+/// Least known lines, and one in so many, from which a source that grew is refused.
+const GROWN_BY: (u64, u64) = (3, 2);
 
 /// How to ingest.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +55,8 @@ impl fmt::Display for SourceReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rejected: u64 = self.rejected.values().sum();
         let Self { source, read, accepted, already_known, .. } = self;
-        write!(out, "{source}: {read} lines, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
+        let lines = counted(*read, "line");
+        write!(out, "{source}: {lines}, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
         self.evidence.iter().try_for_each(|line| write!(out, "\n  {line}"))
     }
 }
@@ -101,8 +108,16 @@ struct Reading {
     refused: Output,
 }
 
+/// The same, ended; no commit names them yet.
+struct Written {
+    outcome: Outcome,
+    orders: Vec<WrittenFile>,
+    refused: Vec<WrittenFile>,
+}
+
 impl Ingest<'_> {
     fn source(&mut self, source: &Source) -> Result<(Counts, SourceReport)> {
+        let stamp = source.stamp()?;
         let mut head = Vec::new();
         let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
         let mut layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
@@ -118,7 +133,10 @@ impl Ingest<'_> {
                 (Start { bytes: *bytes, lines: *lines }, *lines_read, Some(dates))
             }
         };
-        let (layout, reading) = self.read(source, layout, start, earlier)?;
+        let read = self.read(source, layout, start, earlier);
+        // Whatever is wrong with its lines: a file that was written to meanwhile explains it.
+        source.check_unchanged(stamp)?;
+        let (layout, reading) = read?;
         let mut report = report(source, &layout, &reading.outcome, known, &standing);
         if standing == Standing::New {
             let overlap = self.writing.ledger.check_overlap(
@@ -128,13 +146,39 @@ impl Ingest<'_> {
             )?;
             report.evidence.extend(overlap);
         }
-        let counts = reading.outcome.counts.clone();
-        let mut evidence = reading.outcome.dates;
+        let Reading { outcome, orders, refused } = reading;
+        let (orders, refused) = (orders.finish()?, refused.finish()?);
+        if !self.options.allow_overlap {
+            let new = standing == Standing::New;
+            report.evidence.extend(self.check_lines(source, new, &orders, outcome.counts.accepted)?);
+        }
+        let counts = outcome.counts.clone();
+        let mut evidence = outcome.dates;
         if let Some(earlier) = earlier {
             evidence.add(&earlier.evidence);
         }
-        self.commit(source, &head, known, reading, Dates { format: layout.dates, evidence }, &report)?;
+        let written = Written { outcome, orders, refused };
+        self.commit(source, &head, known, written, Dates { format: layout.dates, evidence }, &report)?;
         Ok((counts, report))
+    }
+
+    /// Compares a source's new lines with those of the lake: an invoice may be split over files, but its lines come
+    /// once. Few equal ones are noted, since a shop's own exports do repeat a line here and there.
+    fn check_lines(&self, source: &Source, new: bool, orders: &[WrittenFile], accepted: u64) -> Result<Option<String>> {
+        let known = overlap::known_lines(self.writing.tables.get(Table::Orders), orders, self.runtime)?;
+        let shares = format!(
+            "{known} of its {} to ingest were there before, with the same invoice and content",
+            counted(accepted, "line")
+        );
+        // The few lines by which a source has grown may well go on with an invoice, and repeat a line of it.
+        let (least, share) = if new { (1, REFUSED_SHARE) } else { GROWN_BY };
+        if known >= least && known.saturating_mul(share) >= accepted {
+            let reason = format!(
+                "{shares}; counting them again would double orders. Leave them out, or pass --allow-overlap to count every line"
+            );
+            return Err(Error::Source { name: source.name.clone(), reason });
+        }
+        Ok((known > 0).then(|| format!("warning: {shares}; they count twice")))
     }
 
     /// Reads the source, and once more when its dates turn out to be of the other order.
@@ -196,11 +240,11 @@ impl Ingest<'_> {
         source: &Source,
         head: &[u8],
         known: u64,
-        reading: Reading,
+        written: Written,
         dates: Dates,
         report: &SourceReport,
     ) -> Result<()> {
-        let Reading { outcome, orders, refused } = reading;
+        let Written { outcome, orders, refused } = written;
         let lines_read = known + outcome.counts.read();
         let fingerprint = Fingerprint::new(head, lines_read, outcome.ends_with_newline, outcome.invoices, dates);
         let row = SourceRow {
@@ -215,7 +259,6 @@ impl Ingest<'_> {
             fingerprint: serde_json::to_string(&fingerprint)?,
             evidence: serde_json::to_string(&report.evidence)?,
         };
-        let (orders, refused) = (orders.finish()?, refused.finish()?);
         self.writing.lock.check()?;
         let lines = i64::try_from(lines_read).unwrap_or(i64::MAX);
         self.runtime.block_on(async {
@@ -265,6 +308,7 @@ fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, stand
     evidence.push(format!("decimals are behind a {mark}"));
     evidence.push(encoding_evidence(layout, outcome));
     evidence.push(date_evidence(layout, &outcome.dates));
+    evidence.extend(contradiction(layout, &outcome.dates));
     SourceReport {
         source: source.name.clone(),
         read: known + outcome.counts.read(),
@@ -292,6 +336,22 @@ fn encoding_evidence(layout: &Layout, outcome: &Outcome) -> String {
             format!("encoding is Windows-1252 (ISO-8859-1): {lines} lines are not UTF-8, the others are plain in both")
         }
     }
+}
+
+/// A warning where dates can be read in neither order alone.
+fn contradiction(layout: &Layout, dates: &DateEvidence) -> Option<String> {
+    let DateFormat::Order(order) = layout.dates else { return None };
+    let (refused, other) = match order {
+        DayMonth::MonthFirst => (dates.day_first_only, DayMonth::DayFirst),
+        DayMonth::DayFirst => (dates.month_first_only, DayMonth::MonthFirst),
+    };
+    let agreeing = dates.day_first_only + dates.month_first_only - refused;
+    (refused > 0).then(|| {
+        format!(
+            "warning: dates contradict each other: {} can only be {order}, {} only {other}; all were read as {order}, so the latter are among the rejected (batch export rejected_orders), and of {} that can be either some may have day and month exchanged. Split the file by its forms and pass --date-format with each",
+            counted(agreeing, "line"), counted(refused, "line"), counted(dates.either, "line"),
+        )
+    })
 }
 
 fn date_evidence(layout: &Layout, dates: &DateEvidence) -> String {

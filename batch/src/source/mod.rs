@@ -6,7 +6,8 @@ mod workbook;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 
@@ -49,7 +50,56 @@ impl Kind {
     }
 }
 
+/// What tells that a file was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path, name: &str) -> Result<Self> {
+        let metadata = path.metadata().map_err(|source| Error::Read { name: name.to_owned(), source })?;
+        Ok(Self { bytes: metadata.len(), modified: metadata.modified().ok() })
+    }
+
+    /// Refuses a file that is not as it was.
+    fn check(self, path: &Path, name: &str) -> Result<()> {
+        let now = Self::of(path, name)?;
+        if now == self {
+            return Ok(());
+        }
+        let reason = format!(
+            "was changed while it was read ({} bytes before, {} now), and nothing of it was ingested; try again when what writes it has ended",
+            self.bytes, now.bytes
+        );
+        Err(Error::Source { name: name.to_owned(), reason })
+    }
+}
+
 impl Source {
+    /// What its file is like now; pipes and rendered files do not change.
+    ///
+    /// # Errors
+    /// When the file is gone.
+    pub fn stamp(&self) -> Result<Option<Stamp>> {
+        match &self.place {
+            Place::File(path) => Stamp::of(path, &self.name).map(Some),
+            Place::Spooled(_) => Ok(None),
+        }
+    }
+
+    /// Whether its file is still as `before`.
+    ///
+    /// # Errors
+    /// When it was written to since.
+    pub fn check_unchanged(&self, before: Option<Stamp>) -> Result<()> {
+        match (&self.place, before) {
+            (Place::File(path), Some(before)) => before.check(path, &self.name),
+            _ => Ok(()),
+        }
+    }
+
     /// Prepares a file; workbooks and Parquet files are rendered as delimited text into a temporary file.
     ///
     /// # Errors
@@ -77,11 +127,13 @@ impl Source {
         let mut magic = [0; 4];
         let mut file = File::open(&path).map_err(fail)?;
         let length = read_up_to(&mut file, &mut magic).map_err(fail)?;
+        let before = Stamp::of(&path, &name)?;
         let place = match Kind::of(magic.get(..length).unwrap_or_default()) {
             Kind::Workbook => Place::Spooled(workbook::render(&path, &name)?),
             Kind::Parquet => Place::Spooled(parquet::render(file, &name)?),
-            Kind::Text | Kind::Gzip | Kind::Zstd => Place::File(path),
+            Kind::Text | Kind::Gzip | Kind::Zstd => return Ok(Self { name, place: Place::File(path) }),
         };
+        before.check(&path, &name)?;
         Ok(Self { name, place })
     }
 
@@ -191,4 +243,28 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test may panic: that is how it fails")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_to_is_told() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("orders.csv");
+        let long_ago = SystemTime::UNIX_EPOCH;
+        for (how, text) in [("cut", "head"), ("grown", "header and more"), ("rewritten", "HEADER")] {
+            std::fs::write(&path, "header").expect("written");
+            File::options().write(true).open(&path).and_then(|file| file.set_modified(long_ago)).expect("dated");
+            let source = Source::of_file(path.clone()).expect("a source");
+            let before = source.stamp().expect("there");
+            assert!(source.check_unchanged(before).is_ok(), "{how}");
+            std::fs::write(&path, text).expect("written");
+            let told = source.check_unchanged(before).expect_err(how).to_string();
+            assert!(told.contains("orders.csv: was changed while it was read (6 bytes before,"), "{how}: {told}");
+        }
+    }
 }

@@ -25,16 +25,24 @@ pub enum Error {
     #[error("table {}: {file} {reason}; put it back from a copy of the lake", .table.name())]
     Log { table: Table, file: String, reason: String },
     #[error(
+        "lake {location} was made by another version of this program: table {} {difference}; ingest its order files into a new lake (batch run --lake NEW --input FILES), or go on with the version that made it",
+        .table.name()
+    )]
+    OtherSchema { location: String, table: Table, difference: String },
+    #[error(
         "table {} is at version {version}, but publication {publication} rests on its version {published}: commits are missing; put its _delta_log back from a copy of the lake",
         .table.name()
     )]
     Behind { table: Table, version: u64, publication: i64, published: u64 },
-    #[error("lake {location} has no publication {}; `batch history` lists them", .id.map_or_else(|| "yet".to_owned(), |id| id.to_string()))]
+    #[error("lake {location} has no publication {}", .id.map_or_else(
+        || format!("yet; make one: batch run --lake {location}, with --input FILE for its first orders"),
+        |id| format!("{id}; `batch history` lists them"),
+    ))]
     NoPublication { location: String, id: Option<i64> },
     #[error(
         "lake {location} was made with {key} = {kept}, not {asked}; leave the setting out, or ingest into a new lake"
     )]
-    OtherRules { location: String, key: &'static str, kept: String, asked: String },
+    OtherRules { location: String, key: String, kept: String, asked: String },
     #[error("lake {location} is being written by {holder}; waited {waited_s} s; try again later or raise --wait")]
     Locked { location: String, holder: String, waited_s: u64 },
     #[error("lake {location}: the write lock was lost to another run; nothing was published")]

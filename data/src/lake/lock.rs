@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub struct WriterLock {
 
 #[derive(Debug)]
 enum Held {
-    File { _file: File },
+    File { _file: File, path: PathBuf },
     Lease { lost: Arc<AtomicBool>, renewal: JoinHandle<()>, store: Arc<dyn ObjectStore>, path: Path },
 }
 
@@ -80,6 +81,16 @@ impl WriterLock {
         }
     }
 
+    /// Gives the lock back and removes its file, for a lake that is not to be; of a remote one nothing stays anyway.
+    pub async fn remove(self) {
+        if let Held::File { path, .. } = &self.held
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::warn!(%error, "could not remove the lake's lock");
+        }
+        self.release().await;
+    }
+
     /// Gives the lock back.
     pub async fn release(self) {
         if let Held::Lease { renewal, store, path, lost } = self.held {
@@ -100,11 +111,13 @@ fn owner() -> String {
 fn try_file(path: &std::path::Path) -> std::io::Result<Attempt> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
+        // The file was removed meanwhile, with a lake that came to nothing: this is the lock of no lake.
+        Ok(()) if !is_at(&file, path) => Ok(Attempt::HeldBy("a run that is ending".to_owned())),
         Ok(()) => {
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(owner().as_bytes())?;
-            Ok(Attempt::Taken(Held::File { _file: file }))
+            Ok(Attempt::Taken(Held::File { _file: file, path: path.to_owned() }))
         }
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -113,6 +126,20 @@ fn try_file(path: &std::path::Path) -> std::io::Result<Attempt> {
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Whether the open `file` is the one that is called `path` now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &std::path::Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: std::io::Result<std::fs::Metadata>| metadata.map(|found| (found.dev(), found.ino())).ok();
+    id(file.metadata()) == id(path.metadata())
+}
+
+/// An open file cannot be removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &std::path::Path) -> bool {
+    true
 }
 
 async fn try_lease(store: &Arc<dyn ObjectStore>, path: Path) -> object_store::Result<Attempt> {

@@ -101,6 +101,13 @@ impl Lake {
     pub fn open(location: &str) -> Result<Self> {
         let bad_location = |reason: String| Error::Location { location: location.to_owned(), reason };
         if !location.contains("://") {
+            let whole = std::path::absolute(location).map_err(|error| bad_location(error.to_string()))?;
+            let name = whole.to_string_lossy();
+            if files::percent_decoded(&name) != name {
+                return Err(bad_location(
+                    "the Delta log cannot be kept in a folder with %20 or alike in its name".to_owned(),
+                ));
+            }
             std::fs::create_dir_all(location).map_err(|error| bad_location(error.to_string()))?;
         }
         store::register_s3();
@@ -150,6 +157,23 @@ impl Lake {
         let snapshots = join_all(Table::ALL.map(|table| Snapshot::open_or_create(self, table, rules))).await;
         let snapshots = snapshots.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(Tables { snapshots: Table::ALL.into_iter().zip(snapshots).collect() })
+    }
+
+    /// Takes back the tables that [`Lake::tables`] has just made, and all that was written for them; `false`, and
+    /// nothing is touched, when something was committed since. The caller holds the writer lock.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub async fn unmake(&self) -> Result<bool> {
+        for table in Table::ALL {
+            if self.has_commit(table, 1).await? {
+                return Ok(false);
+            }
+        }
+        for table in Table::ALL {
+            vacuum::remove_all(self, table).await?;
+        }
+        Ok(true)
     }
 
     /// Whether `table` has a version `version`.

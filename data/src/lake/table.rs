@@ -58,7 +58,11 @@ impl Snapshot {
         }
         match builder.load().await {
             Ok(delta) => match damage::empty_commit(lake, table, version).await {
-                None => Ok(Some(Self { lake: lake.clone(), table, delta })),
+                None => {
+                    let opened = Self { lake: lake.clone(), table, delta };
+                    opened.check_columns()?;
+                    Ok(Some(opened))
+                }
                 Some(damage) => Err(damage),
             },
             Err(DeltaTableError::NotATable(_)) => Ok(None),
@@ -67,6 +71,23 @@ impl Snapshot {
                 Some(damage) => damage,
             }),
         }
+    }
+
+    /// Refuses a table whose columns are not those that this program writes and reads.
+    fn check_columns(&self) -> Result<()> {
+        let schema = self.delta.snapshot().map_err(Error::delta(self.table))?.schema();
+        let wanted = self.table.schema();
+        let names = wanted.fields().iter().map(|field| field.name().as_str());
+        let missing: Vec<_> = names.filter(|name| schema.field(name).is_none()).collect();
+        let names = schema.fields().map(|field| field.name().as_str());
+        let unknown: Vec<_> = names.filter(|name| wanted.field_with_name(name).is_err()).collect();
+        let difference = match (missing.is_empty(), unknown.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, true) => format!("lacks {}", missing.join(", ")),
+            (true, false) => format!("also has {}", unknown.join(", ")),
+            (false, false) => format!("lacks {}, and has {}", missing.join(", "), unknown.join(", ")),
+        };
+        Err(Error::OtherSchema { location: self.lake.location(), table: self.table, difference })
     }
 
     pub(super) async fn open_or_create(lake: &Lake, table: Table, rules: &Rules) -> Result<Self> {

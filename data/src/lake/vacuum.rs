@@ -44,7 +44,9 @@ pub async fn vacuum(lake: &Lake, keep: usize, grace: Duration, dry_run: bool) ->
     }
     for table in Table::ALL {
         let versions = kept.iter().filter_map(|publication| publication.versions.of(table));
-        let needed = needed_files(lake, table, versions).await?;
+        // Forgetting replaces the files of `publications`, which a dry run still finds in place.
+        let replaced = table == Table::Publications && dry_run && !old.is_empty();
+        let needed = if replaced { HashSet::new() } else { needed_files(lake, table, versions).await? };
         remove_others(lake, table, &needed, grace, dry_run, &mut done).await?;
     }
     Ok(done)
@@ -88,6 +90,23 @@ async fn remove_others(
         if !dry_run {
             remove(lake, table, &file.path).await?;
         }
+    }
+    Ok(())
+}
+
+/// Removes a table, its log first: without that it is none.
+pub(super) async fn remove_all(lake: &Lake, table: Table) -> Result<()> {
+    if let Some(root) = lake.local_path() {
+        let folder = root.join(table.name());
+        return match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(local(table, &folder, error)),
+            _ => Ok(()),
+        };
+    }
+    let mut found = files(lake, table).await?;
+    found.sort_by_key(|file| !file.path.starts_with("_delta_log/"));
+    for file in found {
+        remove(lake, table, &file.path).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Source to topic, at its pace.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -109,7 +110,7 @@ impl Sender<'_> {
             self.sent += 1;
             self.bytes += u64::try_from(message.key.len() + message.value.len()).unwrap_or_default();
             if self.sent.is_multiple_of(STEP) {
-                self.delivery.serve(Duration::ZERO);
+                self.delivery.serve();
                 self.look(source);
             }
         }
@@ -122,7 +123,8 @@ impl Sender<'_> {
         while self.now < due {
             self.now = self.begun.elapsed();
             if self.now < due {
-                self.delivery.serve((due - self.now).clamp(TICK, LONGEST));
+                sleep((due - self.now).clamp(TICK, LONGEST));
+                self.delivery.serve();
                 self.look(source);
             }
             if self.is_over() {

@@ -113,6 +113,17 @@ impl Spans {
         partitions.iter().map(of).collect()
     }
 
+    /// State and number of members of a group, as far as the brokers tell; no state where there is no such group.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn group(&self, name: &str) -> Result<(Option<String>, usize)> {
+        let list = self.consumer.fetch_group_list(Some(name), ASK);
+        let list = list.map_err(|error| Error::Kafka(self.context.explain(&error).to_string()))?;
+        let found = list.groups().iter().find(|group| group.name() == name && group.state() != "Dead");
+        Ok(found.map_or((None, 0), |group| (Some(group.state().to_owned()), group.members().len())))
+    }
+
     /// # Errors
     /// When the brokers do not answer.
     pub fn ends(&self, topic: &str, partition: u32) -> Result<Ends> {

@@ -76,7 +76,7 @@ pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Resu
         collect::Sources { settings, runtime, kafka: &committed, reading: &reading, topic_id: &topic_id, say };
     let (accepted, lines) = sources.collect(&orders, base.covered(&topic_id), &before.orders)?;
     say("comparing");
-    let shards = moment::settled(&before, &after, &base);
+    let shards = moment::settled(&before, &after, &base)?;
     let compared = compare::Comparison { base: &base, topic_id: &topic_id, state: &state, shards: &shards }
         .run(&accepted, &moving);
     Ok(Report {

@@ -1,20 +1,16 @@
 //! How far the group had come at one moment, and whom it touched until another.
 
-use std::collections::BTreeMap;
-
 use compact_str::CompactString;
 use data::EventTime;
 use data::base::Base;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::{Customers, Settings};
 use crate::error::{Error, Result};
 use crate::kafka::Spans;
-use crate::operators::segments::Reading;
 use crate::operators::segments::order::decode;
-use crate::worker::InputMemo;
+use crate::operators::segments::{self, Memo, Reading};
 use crate::worker::port::Committed;
+use crate::worker::{InputMemo, operator_memo};
 
 /// What the group has committed.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,39 +106,23 @@ pub fn in_motion(
 
 /// By shard: the reference time that its customers' segments were announced under; `None` where that is in motion, or of
 /// another publication.
-#[must_use]
-pub fn settled(before: &Moment, after: &Moment, base: &Base) -> Vec<Option<EventTime>> {
+///
+/// # Errors
+/// When what the group remembers cannot be read.
+pub fn settled(before: &Moment, after: &Moment, base: &Base) -> Result<Vec<Option<EventTime>>> {
     let one = |(before, after): (&Option<Committed>, &Option<Committed>)| {
-        let (before, after) = (ShardMemo::read(before.as_ref()?)?, ShardMemo::read(after.as_ref()?)?);
-        let still = before == after && !before.sweeps && before.publication == Some(base.publication);
-        let eve = before.newest.map(|newest| EventTime::at_day(EventTime::from_micros(newest).day() + 1));
-        still.then(|| eve.map_or(base.reference, |eve| eve.max(base.reference)))
+        let (Some(before), Some(after)) = (memo(before.as_ref())?, memo(after.as_ref())?) else { return Ok(None) };
+        let still = before == after && before.sweep.is_none() && before.publication == Some(base.publication);
+        let eve = before.newest().map(|newest| EventTime::at_day(newest.day() + 1));
+        Ok(still.then(|| eve.map_or(base.reference, |eve| eve.max(base.reference))))
     };
     before.home.iter().zip(&after.home).map(one).collect()
 }
 
-/// What a shard remembers of its customers as a whole.
-#[derive(Debug, PartialEq, Eq)]
-struct ShardMemo {
-    publication: Option<i64>,
-    newest: Option<i64>,
-    sweeps: bool,
-}
-
-impl ShardMemo {
-    fn read(committed: &Committed) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Home {
-            memos: BTreeMap<String, String>,
-        }
-        #[derive(Deserialize)]
-        struct Segments {
-            publication: Option<i64>,
-            newest: Option<i64>,
-            sweep: Option<IgnoredAny>,
-        }
-        let home: Home = serde_json::from_str(&committed.metadata).ok()?;
-        let memo: Segments = serde_json::from_str(home.memos.get("segments")?).ok()?;
-        Some(Self { publication: memo.publication, newest: memo.newest, sweeps: memo.sweep.is_some() })
-    }
+/// What the join remembers of a shard as a whole.
+fn memo(committed: Option<&Committed>) -> Result<Option<Memo>> {
+    let Some(committed) = committed else { return Ok(None) };
+    let memo = operator_memo(&committed.metadata, segments::NAME)
+        .and_then(|memo| memo.map(|memo| serde_json::from_str(&memo).map_err(|error| error.to_string())).transpose());
+    memo.map_err(|reason| Error::Kafka(format!("what the group remembers of a shard cannot be read: {reason}")))
 }

@@ -14,7 +14,7 @@ use crate::frame::{Effects, Signal, TopicId};
 use crate::operators::segments::Shelf;
 use crate::topology::Topology;
 use port::{Change, Commit, Failure, Reading, Result, Writing};
-pub use shard::{InputMemo, Shard};
+pub use shard::{InputMemo, Shard, operator_memo};
 
 /// How long and how large things may get.
 #[derive(Clone, Debug)]

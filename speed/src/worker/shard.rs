@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::port::{Commit, Facts, Failure, Reading, Result};
-use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition};
+use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition, split_memo};
 use crate::operators::segments::Shelf;
 use crate::topology::{OpenError, Opening, OperatorSpec, Topology};
 
@@ -67,6 +67,16 @@ struct HomeMemo {
     /// By operator; only at the home partition.
     #[serde(default)]
     memos: BTreeMap<String, String>,
+}
+
+/// What `operator` remembers of a shard, from what was committed with the offset of the shard's home partition; `None` when
+/// that is another partition's, or nothing is remembered yet.
+///
+/// # Errors
+/// When another program committed it.
+pub fn operator_memo(metadata: &str, operator: &str) -> std::result::Result<Option<String>, String> {
+    let home: HomeMemo = serde_json::from_str(metadata).map_err(|error| error.to_string())?;
+    home.memos.get(operator).map(|memo| split_memo(memo).map(|(_, own)| own.to_owned())).transpose()
 }
 
 impl Shard {

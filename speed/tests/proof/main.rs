@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod archive;
+mod faults;
 mod programs;
+mod status;
 mod support;
 mod verify;

@@ -12,15 +12,32 @@ pub struct Speed(Child);
 impl Speed {
     /// Cells end, and are archived, every second.
     pub fn start(world: &World) -> Self {
-        let config = world.folder.path().with_extension("toml");
-        std::fs::write(&config, world.config()).expect("written");
-        let child = Command::new(env!("CARGO_BIN_EXE_speed"))
-            .args(["run", "--quiet", "--listen", "off", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("started");
+        Self::start_as(world, "")
+    }
+
+    /// The same, with more settings.
+    pub fn start_as(world: &World, settings: &str) -> Self {
+        let child = command(world, settings).spawn().expect("started");
         Self(child)
+    }
+
+    /// Runs to its end, with one more property of librdkafka; what it says on stderr.
+    pub fn try_run(world: &World, property: &str) -> String {
+        let mut command = command(world, "");
+        let output = command.args(["--kafka", property]).output().expect("started");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Until it has ended by itself.
+    pub fn wait(mut self) {
+        assert!(self.0.wait().expect("ended").success());
     }
 
     /// At once, as by kill -9.
@@ -37,6 +54,14 @@ impl Drop for Speed {
     }
 }
 
+fn command(world: &World, settings: &str) -> Command {
+    let config = world.folder.path().with_extension("toml");
+    std::fs::write(&config, format!("{settings}{}", world.config())).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_speed"));
+    command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
+    command
+}
+
 /// `batch run`, with a file or without.
 pub fn batch(world: &World, input: Option<&str>) {
     let mut command = Command::new(batch_program());
@@ -50,12 +75,16 @@ pub fn batch(world: &World, input: Option<&str>) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Built where `speed` was: no crate may depend on the one that holds it.
+/// Where `speed` was built: no crate may depend on the one that holds it. `cargo test --workspace` has made it before any test
+/// runs; building it here alone would choose other features and compile everything again.
 fn batch_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "batch"]).status();
-        assert!(built.expect("cargo").success(), "batch cannot be built");
-        Path::new(env!("CARGO_BIN_EXE_speed")).with_file_name("batch")
+        let program = Path::new(env!("CARGO_BIN_EXE_speed")).with_file_name("batch");
+        if !program.exists() {
+            let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "batch"]).status();
+            assert!(built.expect("cargo").success(), "batch cannot be built");
+        }
+        program
     })
 }

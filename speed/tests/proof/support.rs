@@ -23,6 +23,10 @@ pub struct World {
     pub topic: String,
     pub folder: TempDir,
     pub runtime: Runtime,
+    /// What clients of `bootstrap` need beside it.
+    pub properties: BTreeMap<String, String>,
+    /// Where the same broker asks for nothing.
+    pub internal: String,
     committer: BaseConsumer,
 }
 
@@ -43,13 +47,22 @@ impl World {
         Some(Self::on(shared()?.to_owned(), topic, partitions))
     }
 
+    /// On a broker of its own, reached as its security wants it.
+    pub fn of(broker: &Broker, topic: &str, partitions: i32) -> Self {
+        let world = Self::on(broker.internal_bootstrap(), topic, partitions);
+        let mut properties = broker.client_properties();
+        properties.remove("bootstrap.servers");
+        Self { bootstrap: broker.bootstrap(), properties, ..world }
+    }
+
     pub fn on(bootstrap: String, topic: &str, partitions: i32) -> Self {
         create_topic(&bootstrap, topic, partitions, &[]).expect("a topic");
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let folder = TempDir::new().expect("a folder");
         let mut config = KafkaSettings::new(&bootstrap).client_config();
         let committer = config.set("group.id", topic).create().expect("a client");
-        let world = Self { bootstrap, topic: topic.to_owned(), folder, runtime, committer };
+        let (internal, properties) = (bootstrap.clone(), BTreeMap::new());
+        let world = Self { bootstrap, topic: topic.to_owned(), folder, runtime, properties, internal, committer };
         world.runtime.block_on(world.lake().tables(&Rules::default())).expect("tables");
         world
     }
@@ -63,7 +76,7 @@ impl World {
     }
 
     pub fn kafka(&self) -> KafkaSettings {
-        KafkaSettings::new(&self.bootstrap)
+        KafkaSettings::new(&self.bootstrap).with(self.properties.clone())
     }
 
     pub fn settings(&self) -> Settings {

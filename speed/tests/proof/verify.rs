@@ -14,7 +14,7 @@ use crate::support::{World, line};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Customers c0 … c8, the last of whom nobody else mentions.
-fn history() -> String {
+pub fn history() -> String {
     let mut text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n".to_owned();
     for number in 0..120 {
         let (invoice, customer) = (number / 3, number / 3 % 9);
@@ -27,7 +27,7 @@ fn history() -> String {
 }
 
 /// Orders of customers old and new, some of invoices that the history has begun; every seventh is none.
-fn orders(from: usize, to: usize) -> Vec<(String, String)> {
+pub fn orders(from: usize, to: usize) -> Vec<(String, String)> {
     let one = |number: usize| {
         let invoice = if number.is_multiple_of(4) { number % 40 } else { 40 + number / 3 };
         let customer = if number.is_multiple_of(4) { invoice % 9 } else { number / 3 % 25 };
@@ -42,7 +42,7 @@ fn orders(from: usize, to: usize) -> Vec<(String, String)> {
 }
 
 impl World {
-    fn names(&self) -> TopicNames {
+    pub fn names(&self) -> TopicNames {
         let name = |suffix: &str| format!("{}-{suffix}", self.topic);
         TopicNames {
             orders: self.topic.clone(),
@@ -56,8 +56,9 @@ impl World {
     pub fn config(&self) -> String {
         let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes } = self.names();
         let (lake, brokers) = (self.folder.path().display(), &self.bootstrap);
+        let more: String = self.properties.iter().map(|(name, value)| format!("\"{name}\" = '{value}'\n")).collect();
         format!(
-            "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n[archive]\ninterval_seconds = 1\n[topics]\n\
+            "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n{more}[archive]\ninterval_seconds = 1\n[topics]\n\
              orders = '{orders}'\norders_by_customer = '{orders_by_customer}'\norders_enriched = '{orders_enriched}'\n\
              customer_state = '{customer_state}'\nsegment_changes = '{segment_changes}'\n"
         )
@@ -75,7 +76,7 @@ impl World {
     }
 
     /// Proves again and again until `enough` says so.
-    fn prove_until(&self, what: &str, enough: impl Fn(&Report) -> bool) -> Report {
+    pub fn prove_until(&self, what: &str, enough: impl Fn(&Report) -> bool) -> Report {
         let since = Instant::now();
         loop {
             let report = self.verify();

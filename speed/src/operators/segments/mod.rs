@@ -23,8 +23,12 @@ use crate::frame::{
 use crate::topology::OpenError;
 use customer::Change;
 use output::{Cause, Live, Moved, is_purchase, write_change, write_enriched};
-use sweep::{Memo, Stage, Sweep};
+pub use sweep::Memo;
+use sweep::{Stage, Sweep};
 use view::View;
+
+/// Its name in a topology, by which its memos are kept.
+pub const NAME: &str = "segments";
 
 /// What the operator is told once.
 #[derive(Debug)]
