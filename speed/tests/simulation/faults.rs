@@ -36,7 +36,7 @@ impl Faults {
         let Self { refusals, deaths, hangs } = *self;
         let often = Self { refusals: refusals * 3, deaths: deaths * 10, hangs: hangs * 3 };
         match often.strike(chance) {
-            Some(Fault::DiedWithin) if chance.one_in(2) => Some(Fault::Delayed),
+            Some(Fault::DiedWithin | Fault::AnswerLost) if chance.one_in(2) => Some(Fault::Delayed),
             fault => fault,
         }
     }

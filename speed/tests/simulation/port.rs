@@ -33,6 +33,8 @@ pub struct SimPort {
     pub member: Option<MemberId>,
     /// What it believes to be assigned.
     held: BTreeSet<u32>,
+    /// What it was told to let go; it may have that still to do.
+    outdated: BTreeSet<u32>,
     counts: BTreeMap<TopicId, u32>,
     positions: BTreeMap<TopicPartition, i64>,
     /// When the transaction was begun, and what was read for it.
@@ -67,6 +69,7 @@ impl SimPort {
             epoch: None,
             member: None,
             held: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             counts: BTreeMap::new(),
             positions: BTreeMap::new(),
             open: None,
@@ -124,6 +127,9 @@ impl SimPort {
         let fault = {
             let mut cluster = self.cluster_mut();
             let cluster = &mut *cluster;
+            if cluster.chance.one_in(40) {
+                cluster.deliver();
+            }
             let fault = cluster.faults.strike(&mut cluster.chance);
             if let Some(fault) = fault {
                 let instance = self.instance;
@@ -197,8 +203,8 @@ impl SimPort {
         let Some(member) = self.member else { return };
         let shards = self.topology.shards;
         for (at, offset) in from {
-            // News that it is another's may wait to be acted on.
-            if !self.cluster().group.owns(member, at.partition % shards) {
+            let shard = at.partition % shards;
+            if self.outdated.contains(&shard) || !self.cluster().group.owns(member, shard) {
                 continue;
             }
             let committed = self.cluster().committed_offset(*at).map(|committed| committed.offset);
@@ -226,7 +232,10 @@ impl Reading for SimPort {
             for change in &changes {
                 match change {
                     Change::Assigned(ids) => port.held.extend(ids),
-                    Change::Revoked(ids) => port.held.retain(|id| !ids.contains(id)),
+                    Change::Revoked(ids) => {
+                        port.held.retain(|id| !ids.contains(id));
+                        port.outdated.extend(ids);
+                    }
                     Change::Partitions(..) => {}
                 }
             }
@@ -251,6 +260,7 @@ impl Reading for SimPort {
                     _ => {}
                 }
                 if at.topic == port.topology.home {
+                    port.outdated.remove(&at.partition);
                     port.first_view.insert(at.partition, port.shelf.newest().publication);
                 }
                 port.told.insert(*at, [facts.initial, facts.low]);
@@ -375,6 +385,9 @@ impl Writing for SimPort {
         if fault == Some(Fault::Delayed) {
             self.dead = true;
             cluster.delay_commit(&self.name, epoch, claim);
+            if let Some(member) = self.member.filter(|_| cluster.chance.one_in(2)) {
+                cluster.throw_out(member);
+            }
             return Err(Failure::Ended("stopped within the commit".to_owned()));
         }
         cluster.commit(&self.name, epoch, &claim)?;

@@ -53,7 +53,7 @@ fn found(sabotage: Sabotage, by: &[Invariant]) {
     panic!("{sabotage:?} is not found by {by:?} in {MOST_SEEDS} schedules, but first so: {first:?}");
 }
 
-const MOST_SEEDS: u64 = 500;
+const MOST_SEEDS: u64 = 3000;
 
 #[test]
 fn a_commit_without_its_offsets_is_seen() {
@@ -107,7 +107,7 @@ fn a_publication_that_forgets_an_order_is_seen() {
 
 #[test]
 fn a_publication_that_keeps_an_order_too_many_is_seen() {
-    found(Sabotage::KeepsOne, &[Invariant::L2]);
+    found(Sabotage::KeepsOne, &[Invariant::L1, Invariant::L2]);
 }
 
 #[test]

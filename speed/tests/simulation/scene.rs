@@ -69,7 +69,7 @@ impl Scene {
             forgets: chance.one_in(10),
             faults,
             limits,
-            actions: chance.between(60, 220),
+            actions: chance.between(40, 170),
         }
     }
 

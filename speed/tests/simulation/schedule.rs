@@ -110,6 +110,9 @@ fn act(world: &mut World) {
         _ => checks::at_work(world),
     }
     if world.slots[place].running.is_none() && world.chance.one_in(3) {
+        if world.chance.one_in(2) {
+            world.bury();
+        }
         world.start(place);
     }
 }
@@ -136,8 +139,8 @@ fn end(world: &mut World) {
         return;
     }
     // A long silence: sessions end, cells end. Then everything is archived, and covered.
-    for _ in 0..3 {
-        world.pass(2_000_000);
+    for _ in 0..2 {
+        world.pass(3_000_000);
         settle(world);
     }
     world.archive_all();
