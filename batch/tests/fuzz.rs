@@ -255,3 +255,8 @@ proptest! {
         prop_assert_eq!(&tables(&[one, other]), &whole);
     }
 }
+
+#[test]
+fn halves_of_a_character_in_two_lines_stay_apart() {
+    account_for(b"a\xC2\n\xA3b\nc\xE2\x82\n\xAC\n");
+}

@@ -198,14 +198,15 @@ fn raw_lines(pieces: &[RefusedPiece], encoding: CharacterEncoding) -> Result<Str
     let mut ends: Vec<i32> = vec![0];
     for piece in pieces {
         let refused = &piece.refused;
-        let is_text = encoding != CharacterEncoding::Windows1252 && std::str::from_utf8(&refused.raw).is_ok();
+        let text = std::str::from_utf8(&refused.raw).ok().filter(|_| encoding != CharacterEncoding::Windows1252);
         let mut start = 0;
         for &end in &refused.ends {
-            let raw = refused.raw.get(start..end).unwrap_or_default();
-            if is_text {
-                bytes.extend_from_slice(raw);
-            } else {
-                bytes.extend_from_slice(&encoding.to_utf8(raw));
+            // Two lines may hold the halves of what together would be one character.
+            match text.and_then(|text| text.get(start..end)) {
+                Some(line) => bytes.extend_from_slice(line.as_bytes()),
+                None => {
+                    bytes.extend_from_slice(&encoding.to_utf8(refused.raw.get(start..end).unwrap_or_default()));
+                }
             }
             ends.push(
                 i32::try_from(bytes.len())

@@ -24,7 +24,7 @@ pub struct Reader {
     config: ClientConfig,
     consumer: BaseConsumer<Context>,
     /// Reads changelogs; kept while shards are being opened.
-    restorer: Option<BaseConsumer<Context>>,
+    restorer: Option<Restorer>,
     topics: Vec<String>,
     start: Start,
     followed: BTreeSet<TopicPartition>,
@@ -91,12 +91,10 @@ impl Reader {
     pub fn read_all(&mut self, at: TopicPartition, facts: &Facts, each: &mut dyn FnMut(&Record<'_>)) -> Result<()> {
         let topic = self.name(at.topic).to_owned();
         if self.restorer.is_none() {
-            let mut config = self.config.clone();
-            config.set("enable.partition.eof", "true");
-            config.set("queued.max.messages.kbytes", "32768");
-            self.restorer = Some(create(&config)?);
+            self.restorer = Some(Restorer::new(&self.config)?);
         }
-        let Some(restorer) = &self.restorer else { return Ok(()) };
+        let Some(Restorer { reader: restorer, ends }) = &self.restorer else { return Ok(()) };
+        self.wait_until_stable(ends, &topic, partition_number(at.partition))?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&topic, partition_number(at.partition), Offset::Offset(facts.low))
             .and_then(|()| restorer.assign(&list))
@@ -126,6 +124,25 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Waits until no transaction is open before records that are there now. What another one has committed behind it is
+    /// not seen until then, and who left it open may be a worker that is gone: its time-out ends it.
+    fn wait_until_stable(&self, ends: &BaseConsumer<Context>, topic: &str, partition: i32) -> Result<()> {
+        let (_, end) = self.patiently("offsets", || ends.fetch_watermarks(topic, partition, ASK))?;
+        let since = Instant::now();
+        loop {
+            let (_, stable) = self.patiently("offsets", || self.consumer.fetch_watermarks(topic, partition, ASK))?;
+            if stable >= end {
+                return Ok(());
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(Failure::Ended(format!(
+                    "restoring from {topic}: a transaction has been open for too long"
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     pub fn follow(&mut self, from: &[(TopicPartition, i64)], leave: &[TopicPartition]) -> Result<()> {
@@ -197,6 +214,24 @@ impl Reader {
 
     fn name(&self, topic: TopicId) -> &str {
         self.topics.get(usize::from(topic.0)).map_or("", String::as_str)
+    }
+}
+
+/// What reads changelogs.
+struct Restorer {
+    reader: BaseConsumer<Context>,
+    /// Told where partitions end, open transactions included.
+    ends: BaseConsumer<Context>,
+}
+
+impl Restorer {
+    fn new(config: &ClientConfig) -> Result<Self> {
+        let mut reader = config.clone();
+        reader.set("enable.partition.eof", "true");
+        reader.set("queued.max.messages.kbytes", "32768");
+        let mut ends = config.clone();
+        ends.set("isolation.level", "read_uncommitted");
+        Ok(Self { reader: create(&reader)?, ends: create(&ends)? })
     }
 }
 
