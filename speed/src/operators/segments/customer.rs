@@ -1,9 +1,9 @@
 //! What the state holds of a customer, and how `customer-state` spells it.
 
-use data::merge::{Contribution, InvoiceHash, Span, Totals, merge};
+use data::merge::{Contribution, Totals, merge};
+use data::EventTime;
 use data::model::Segment;
-use data::{EventTime, Money};
-use serde::Deserialize;
+use data::state::StateRecord;
 
 use super::view::View;
 use crate::json::{Object, write_integer, write_text};
@@ -111,43 +111,6 @@ impl Customer {
         customer.totals = merge(&view.of(id), &customer.suffix);
         Ok(customer)
     }
-}
-
-/// A value of `customer-state`, as far as merging needs it.
-#[derive(Debug, Deserialize)]
-pub struct StateRecord {
-    pub segment_id: Option<u32>,
-    pub publication: i64,
-    #[serde(deserialize_with = "contributions")]
-    pub contributions: Vec<Contribution>,
-}
-
-impl StateRecord {
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(value: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(value).map_err(|error| error.to_string())
-    }
-}
-
-type Wire<'r> = (u32, i64, i64, &'r str, i64, Option<i64>, Option<i64>);
-
-/// Reads the list of contributions that [`Customer::write`] wrote.
-///
-/// # Errors
-/// When it is no such list.
-pub fn contributions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Contribution>, D::Error> {
-    use serde::de::Error;
-    let wire: Vec<Wire<'de>> = Vec::deserialize(deserializer)?;
-    let read = |(partition, cell, through, invoice, amount, first, last): Wire<'de>| {
-        let invoice = u64::from_str_radix(invoice, 16).map_err(D::Error::custom)?;
-        let span = first
-            .zip(last)
-            .map(|(first, last)| Span { first: EventTime::from_micros(first), last: EventTime::from_micros(last) });
-        let (invoice, amount) = (InvoiceHash(invoice), Money::from_raw(amount));
-        Ok(Contribution { partition, cell, through, invoice, amount, purchased: span })
-    };
-    wire.into_iter().map(read).collect()
 }
 
 fn write_contribution(contribution: &Contribution, out: &mut Vec<u8>) {
