@@ -61,7 +61,9 @@ impl Follow {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn covered(&self) -> Vec<i64> {
+    /// By partition of the topic of orders: the first offset that the publication does not cover.
+    #[must_use]
+    pub fn covered(&self) -> Vec<i64> {
         let topic_id = self.topic_id.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.view().map_or_else(Vec::new, |view| view.judged.batch.base.covered(&topic_id).to_vec())
     }
