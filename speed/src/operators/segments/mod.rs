@@ -14,7 +14,8 @@ use data::kafka::partition_of;
 use data::merge::{Contribution, InvoiceHash, Span, Totals};
 use data::model::Segment;
 
-pub use customer::{Customer, StateRecord, Suffix};
+pub use customer::Customer;
+pub use data::state::{StateRecord, Suffix};
 pub use order::{Order, Reading};
 
 use crate::frame::{
