@@ -41,7 +41,7 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
 fn prove(args: &VerifyArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
     let raw = RawConfig::read(args.common.config.as_deref())?;
-    let place = raw.place(&args.common);
+    let place = raw.place(&args.common)?;
     let settings = verify::Settings {
         kafka: place.kafka,
         lake: Lake::open_existing(&place.lake)?,
@@ -61,7 +61,7 @@ fn prove(args: &VerifyArgs) -> Result<ExitCode> {
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
-    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common)?;
     print(&speed::status::status(&place, runtime()?.handle())?, args.json)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +79,7 @@ fn print(report: &(impl Display + Serialize), json: bool) -> Result<()> {
 
 fn watch(args: &WatchArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
-    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common)?;
     let duration = args.seconds.map(Duration::from_secs);
     speed::watch::watch(&place, Wishes { json: args.json, limit: args.limit, duration })?;
     Ok(ExitCode::SUCCESS)

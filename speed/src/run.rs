@@ -17,7 +17,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{KafkaPort, MESSAGE_BYTES, Spans};
+use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, Spans};
 use crate::lag::{self, LagWatch};
 use crate::operators::segments::{Reading, Shelf};
 use crate::topology::{Plan, Topology, topology};
@@ -87,18 +87,24 @@ async fn prepare(config: &Config, lake: &Lake) -> Result<Plan> {
         None => data::Rules::default(),
     };
     let reading = Reading { rules, dates: config.dates.clone() };
-    let (place, lateness, idleness) = (config.place.clone(), config.lateness, config.idleness);
+    let publications = lake.snapshot(Table::Publications, None).await?;
+    let lake_id = publications.map_or_else(|| Ok(String::new()), |table| table.id())?.into();
+    let (place, delivery) = (config.place.clone(), config.delivery);
+    let (lateness, idleness) = (config.lateness, config.idleness);
     let prepared = tokio::task::spawn_blocking(move || {
-        let (shards, orders_id) = topics(&place)?;
-        Ok(Plan { topics: place.topics, shards, orders_id: orders_id.into(), reading, lateness, idleness })
+        let (shards, orders_id) = topics(&place, delivery)?;
+        Ok(Plan { topics: place.topics, shards, orders_id: orders_id.into(), lake_id, reading, lateness, idleness })
     });
     prepared.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
 }
 
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
-fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
+fn topics(place: &Place, delivery: Delivery) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
     let cluster = Topics::new(&place.kafka)?;
+    if delivery == Delivery::ExactlyOnce && cluster.is_embedded() {
+        return Err("the embedded broker has no transactions: give --delivery at-least-once".to_owned());
+    }
     let ensure = |name: &str, partitions: u32, configs: &[(&str, &str)]| {
         let configs = [&[("max.message.bytes", MESSAGE_BYTES)], configs].concat();
         cluster.ensure(name, partitions, &configs).map_err(|failure| failure.to_string())
@@ -110,8 +116,17 @@ fn topics(place: &Place) -> std::result::Result<(u32, String), String> {
     let by_customer = ensure(&names.orders_by_customer, shards, &[("retention.ms", "-1")])?;
     if by_customer != shards {
         return Err(format!(
-            "topic {} has {by_customer} partitions and {} has {shards}: they must be as many, and never change",
+            "topic {} has {by_customer} partitions and {} has {shards}: they must be as many, and never change; delete the former \
+             if it is empty, and it is made with {shards}",
             names.orders_by_customer, names.customer_state
+        ));
+    }
+    if let Some(policy) = cluster.setting(&names.customer_state, "cleanup.policy").filter(|policy| policy != "compact")
+    {
+        return Err(format!(
+            "topic {0} has cleanup.policy={policy}, and what is deleted from it is forgotten: set it to compact (kafka-configs.sh \
+             --alter --entity-type topics --entity-name {0} --add-config cleanup.policy=compact)",
+            names.customer_state
         ));
     }
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
@@ -180,7 +195,9 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
     Ok(thread::spawn(move || {
         while !shared.waited(lag::LOOK_EVERY) {
             let owned = shared.lock_owned().clone();
-            if let Err(error) = watch.look(&owned, &shared.health.metrics) {
+            let looked = watch.look(&owned, &shared.health.metrics);
+            shared.health.silent.store(looked.is_err(), Ordering::Relaxed);
+            if let Err(error) = looked {
                 tracing::debug!(%error, "the lag cannot be told now");
             }
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use data::kafka::{Context, KafkaSettings, nameless_id, reach, topic_id};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::port::{READING, defaults};
@@ -119,7 +119,13 @@ impl Spans {
     /// When the brokers do not answer.
     pub fn group(&self, name: &str) -> Result<(Option<String>, usize)> {
         let list = self.consumer.fetch_group_list(Some(name), ASK);
-        let list = list.map_err(|error| Error::Kafka(self.context.explain(&error).to_string()))?;
+        let list = match list {
+            // The embedded broker has no such request.
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnsupportedFeature) => {
+                return Ok((None, 0));
+            }
+            list => list.map_err(|error| Error::Kafka(self.context.explain(&error).to_string()))?,
+        };
         let found = list.groups().iter().find(|group| group.name() == name && group.state() != "Dead");
         Ok(found.map_or((None, 0), |group| (Some(group.state().to_owned()), group.members().len())))
     }

@@ -80,6 +80,7 @@ impl Scene {
             topics: TopicNames::default(),
             shards: self.shards,
             orders_id: Arc::from(ORDERS_ID),
+            lake_id: "lake".into(),
             reading,
             lateness: Duration::from_secs(1),
             idleness: Duration::from_secs(30),
