@@ -1,0 +1,243 @@
+//! The patterns of one kind of key, and what they remember about a key.
+
+use crate::automaton::Automaton;
+use crate::condition::Known;
+use crate::runs::{Arrived, Room, Runs, Work};
+use crate::store::Events;
+use crate::{Conditions, Malformed, Output, Pattern, Taken};
+
+/// How much may be remembered about a key. What goes beyond is dropped, and [`Output::Shed`] or [`Arrival::Full`] says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open runs and held back matches of one pattern; the oldest runs are dropped first.
+    pub runs: usize,
+    /// Events taken by the runs of one pattern, counted once for each place in a chain that they have.
+    pub taken: usize,
+    /// Events that wait for the watermark.
+    pub waiting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { runs: 10_000, taken: 1_000_000, waiting: 100_000 }
+    }
+}
+
+/// What became of an event that was handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It waits for the watermark.
+    Waiting,
+    /// It came after the watermark had passed it, and was dropped.
+    Late,
+    /// [`Limits::waiting`] events wait already; it was dropped.
+    Full,
+}
+
+#[derive(Debug)]
+struct Entry {
+    automaton: Automaton,
+    wants_timeouts: bool,
+}
+
+/// Patterns over the same kind of key, with their conditions. It has no state but room to work in.
+#[derive(Debug)]
+pub struct Matcher<E> {
+    conditions: Conditions<E>,
+    patterns: Vec<Entry>,
+    limits: Limits,
+    known: Known,
+    room: Room,
+}
+
+/// What is remembered about one key: events that wait, and the runs of every pattern.
+#[derive(Clone, Debug)]
+pub struct KeyState<E> {
+    pub(crate) events: Events<E>,
+    /// Slots of events that wait for the watermark, by time, then by arrival.
+    pub(crate) waiting: Vec<u32>,
+    /// How many events of the key were matched since it was remembered.
+    pub(crate) matched: u64,
+    /// One for each pattern, or none at all.
+    pub(crate) runs: Vec<Option<Box<Runs>>>,
+}
+
+impl<E> Default for KeyState<E> {
+    fn default() -> Self {
+        Self { events: Events::default(), waiting: Vec::new(), matched: 0, runs: Vec::new() }
+    }
+}
+
+impl<E> KeyState<E> {
+    /// Whether nothing is remembered: the state can be forgotten.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.runs.iter().all(Option::is_none)
+    }
+
+    /// Open runs and held back matches of all patterns.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.runs.iter().flatten().map(|runs| runs.partial.len() + runs.completed.len()).sum()
+    }
+
+    /// Events that are kept, because they wait or because a run took them.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+}
+
+impl<E> Matcher<E> {
+    #[must_use]
+    pub fn new(conditions: Conditions<E>, limits: Limits) -> Self {
+        Self { conditions, patterns: Vec::new(), limits, known: Known::default(), room: Room::default() }
+    }
+
+    /// Adds a pattern whose conditions are this matcher's; returns its number. Time-outs are only reported if wanted.
+    ///
+    /// # Errors
+    /// If the pattern cannot be compiled.
+    pub fn add(&mut self, pattern: &Pattern, wants_timeouts: bool) -> Result<usize, Malformed> {
+        self.patterns.push(Entry { automaton: Automaton::compile(pattern)?, wants_timeouts });
+        Ok(self.patterns.len() - 1)
+    }
+
+    #[must_use]
+    pub fn automaton(&self, pattern: usize) -> Option<&Automaton> {
+        self.patterns.get(pattern).map(|entry| &entry.automaton)
+    }
+
+    pub(crate) fn automata(&self) -> impl ExactSizeIterator<Item = &Automaton> {
+        self.patterns.iter().map(|entry| &entry.automaton)
+    }
+
+    /// Takes in an event of the key at `at` (milliseconds), which waits until the watermark reaches it. Events of the same
+    /// time keep the order of their arrival.
+    pub fn push(&self, state: &mut KeyState<E>, at: i64, event: E, watermark: i64) -> Arrival {
+        if at <= watermark {
+            return Arrival::Late;
+        }
+        if state.waiting.len() >= self.limits.waiting {
+            return Arrival::Full;
+        }
+        let slot = state.events.add(at, event);
+        let events = &state.events;
+        let place = match state.waiting.last() {
+            Some(&last) if events.at(last) > at => state.waiting.partition_point(|&before| events.at(before) <= at),
+            _ => state.waiting.len(),
+        };
+        state.waiting.insert(place, slot);
+        Arrival::Waiting
+    }
+
+    /// When [`Matcher::advance`] has something to do for this key: at the first watermark of at least this.
+    #[must_use]
+    pub fn due(&self, state: &KeyState<E>) -> Option<i64> {
+        let event = state.waiting.first().map(|&event| state.events.at(event));
+        let patterns = state.runs.iter().zip(&self.patterns);
+        let runs = patterns.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton));
+        runs.chain(event).min()
+    }
+
+    /// Matches all events that `watermark` has reached, and lets runs go whose window has closed. At the end of the input,
+    /// `i64::MAX` closes every window.
+    pub fn advance(&mut self, state: &mut KeyState<E>, watermark: i64, out: &mut dyn FnMut(Output<'_, E>)) {
+        let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
+        // Flink's flag for a timer to be set stays up until all events that came up together are matched.
+        let mut began = vec![false; if reached > 0 { self.patterns.len() } else { 0 }];
+        for place in 0..reached {
+            let Some(&event) = state.waiting.get(place) else { break };
+            self.match_event(state, event, &mut began, out);
+            state.events.release(event);
+        }
+        state.waiting.drain(..reached);
+        for pattern in 0..state.runs.len() {
+            self.close(state, pattern, watermark, reached > 0, out);
+        }
+        if state.is_empty() {
+            *state = KeyState::default();
+        }
+    }
+
+    fn match_event(
+        &mut self,
+        state: &mut KeyState<E>,
+        event: u32,
+        began: &mut [bool],
+        out: &mut dyn FnMut(Output<'_, E>),
+    ) {
+        self.known.next_event(self.conditions.len());
+        let arrived = Arrived { event, at: state.events.at(event), order: state.matched };
+        state.events.set_order(event, arrived.order);
+        state.matched += 1;
+        for (pattern, began) in began.iter_mut().enumerate() {
+            let Some(entry) = self.patterns.get(pattern) else { break };
+            let slot = state.runs.get_mut(pattern).and_then(Option::take);
+            if slot.is_none() && !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
+                continue;
+            }
+            let mut runs = slot.unwrap_or_else(|| Box::new(Runs::unbegun(&entry.automaton)));
+            let (known, room) = (&mut self.known, &mut self.room);
+            let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
+            runs.expire(arrived.at, &mut work);
+            *began |= runs.event(arrived, &mut work);
+            runs.shed(arrived.at, &self.limits, &mut work);
+            if *began && entry.automaton.window() > 0 && entry.automaton.has_previous_windows() {
+                runs.timers.push(arrived.at.saturating_add(entry.automaton.window()));
+            }
+            if state.runs.len() <= pattern {
+                state.runs.resize_with(self.patterns.len(), || None);
+            }
+            if let Some(slot) = state.runs.get_mut(pattern) {
+                *slot = Some(runs);
+            }
+        }
+    }
+
+    /// Brings one pattern to the watermark, if Flink would look at the key for it.
+    fn close(
+        &mut self,
+        state: &mut KeyState<E>,
+        pattern: usize,
+        watermark: i64,
+        matched: bool,
+        out: &mut dyn FnMut(Output<'_, E>),
+    ) {
+        let (Some(entry), Some(slot)) = (self.patterns.get(pattern), state.runs.get_mut(pattern)) else { return };
+        let Some(runs) = slot else { return };
+        if !matched && runs.due(&entry.automaton).is_none_or(|due| due > watermark) {
+            return;
+        }
+        let (known, room) = (&mut self.known, &mut self.room);
+        let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
+        runs.expire(watermark, &mut work);
+        runs.timers.retain(|&timer| timer > watermark);
+        if runs.is_over() {
+            runs.release_all(&mut state.events);
+            *slot = None;
+        }
+    }
+}
+
+impl Entry {
+    fn work<'w, E>(
+        &'w self,
+        pattern: usize,
+        conditions: &'w Conditions<E>,
+        known: &'w mut Known,
+        events: &'w mut Events<E>,
+        room: &'w mut Room,
+        out: &'w mut dyn FnMut(Output<'_, E>),
+    ) -> Work<'w, E> {
+        let (automaton, wants_timeouts) = (&self.automaton, self.wants_timeouts);
+        Work { pattern, automaton, wants_timeouts, conditions, known, events, room, out }
+    }
+}
+
+/// Whether the event begins a run of a pattern that remembers nothing of the key: most do not.
+fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, events: &Events<E>, event: u32) -> bool {
+    let Some(event) = events.get(event) else { return false };
+    let taken = Taken { events, chains: None, last: crate::store::NONE };
+    entry.automaton.begins(|condition| known.holds(conditions, condition, event, &taken))
+}
