@@ -188,7 +188,7 @@ impl Automaton {
     }
 
     /// All states that can be reached from `open` without an event.
-    fn reached(&self, mut open: Vec<StateId>) -> Vec<StateId> {
+    pub(crate) fn reached(&self, mut open: Vec<StateId>) -> Vec<StateId> {
         let mut reached = Vec::new();
         while let Some(at) = open.pop() {
             if reached.contains(&at) {
@@ -252,7 +252,7 @@ impl Automaton {
         false
     }
 
-    fn edges(&self, state: StateId) -> &[Edge] {
+    pub(crate) fn edges(&self, state: StateId) -> &[Edge] {
         self.graph.states.get(usize::from(state)).map_or(&[], |state| &state.edges)
     }
 

@@ -146,9 +146,14 @@ impl<E> Matcher<E> {
         let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
         // Flink's flag for a timer to be set stays up until all events that came up together are matched.
         let mut began = vec![false; if reached > 0 { self.patterns.len() } else { 0 }];
+        let mut time = None;
         for place in 0..reached {
             let Some(&event) = state.waiting.get(place) else { break };
-            self.match_event(state, event, &mut began, out);
+            // Flink closes windows once for all events of the same time, before the first: a run that enters a windowed
+            // state with one of them outlives the others.
+            let at = Some(state.events.at(event));
+            let new_time = std::mem::replace(&mut time, at) != at;
+            self.match_event(state, event, new_time, &mut began, out);
             state.events.release(event);
         }
         state.waiting.drain(..reached);
@@ -164,6 +169,7 @@ impl<E> Matcher<E> {
         &mut self,
         state: &mut KeyState<E>,
         event: u32,
+        new_time: bool,
         began: &mut [bool],
         out: &mut dyn FnMut(Output<'_, E>),
     ) {
@@ -180,7 +186,9 @@ impl<E> Matcher<E> {
             let mut runs = slot.unwrap_or_else(|| Box::new(Runs::unbegun(&entry.automaton)));
             let (known, room) = (&mut self.known, &mut self.room);
             let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
-            runs.expire(arrived.at, &mut work);
+            if new_time {
+                runs.expire(arrived.at, &mut work);
+            }
             *began |= runs.event(arrived, &mut work);
             runs.shed(arrived.at, &self.limits, &mut work);
             if *began && entry.automaton.window() > 0 && entry.automaton.has_previous_windows() {

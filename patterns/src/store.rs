@@ -117,7 +117,9 @@ impl Chains {
     }
 
     pub fn retain(&mut self, node: u32) {
-        self.nodes[node as usize].uses += 1;
+        if node != NONE {
+            self.nodes[node as usize].uses += 1;
+        }
     }
 
     /// Gives up one use, and with the last one the node, and so on back to the beginning.

@@ -75,9 +75,9 @@ fn contiguity(written: schema::Contiguity) -> Contiguity {
 
 fn skip(written: Option<&schema::Skip>) -> Skip {
     match written {
-        None | Some(schema::Skip::NoSkip) => Skip::No,
-        Some(schema::Skip::SkipToNext) => Skip::ToNext,
-        Some(schema::Skip::SkipPastLast) => Skip::PastLast,
+        None | Some(schema::Skip::No) => Skip::No,
+        Some(schema::Skip::ToNext) => Skip::ToNext,
+        Some(schema::Skip::PastLast) => Skip::PastLast,
         Some(schema::Skip::ToFirst(name)) => Skip::ToFirst(name.clone()),
         Some(schema::Skip::ToLast(name)) => Skip::ToLast(name.clone()),
     }

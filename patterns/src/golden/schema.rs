@@ -41,9 +41,12 @@ pub struct Alert {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    NoSkip,
-    SkipToNext,
-    SkipPastLast,
+    #[serde(rename = "no_skip")]
+    No,
+    #[serde(rename = "skip_to_next")]
+    ToNext,
+    #[serde(rename = "skip_past_last")]
+    PastLast,
     ToFirst(String),
     ToLast(String),
 }
