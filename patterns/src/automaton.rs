@@ -43,6 +43,7 @@ pub struct Automaton {
     page_of: Vec<u16>,
     skip: Pruning,
     previous_windows: bool,
+    pending: bool,
 }
 
 /// [`Skip`], resolved.
@@ -74,6 +75,7 @@ impl Automaton {
                 Skip::ToFirst(name) => Pruning::ToFirst(page(name)),
                 Skip::ToLast(name) => Pruning::ToLast(page(name)),
             },
+            pending: graph.states.iter().any(|state| state.kind == Kind::Pending),
             previous_windows: graph.states.iter().any(|state| state.within_previous.is_some()),
             graph,
         };
@@ -114,6 +116,11 @@ impl Automaton {
 
     pub(crate) const fn has_previous_windows(&self) -> bool {
         self.previous_windows
+    }
+
+    /// Whether it makes a difference when a run leaves its window, time-outs aside.
+    pub(crate) fn shows_expiry(&self) -> bool {
+        self.skip != Pruning::No || self.previous_windows || self.pending
     }
 
     pub(crate) fn states(&self) -> usize {

@@ -9,31 +9,41 @@ use crate::{Found, Limits, Output};
 impl Runs {
     /// Reports matches at `now`, the earliest start first, until one has to wait for an older run.
     pub(crate) fn complete<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
+        let mut completed = match &mut self.rare {
+            Some(rare) if !rare.completed.is_empty() => std::mem::take(&mut rare.completed),
+            _ if work.room.finished.is_empty() => return,
+            _ => std::mem::take(&mut work.room.completed),
+        };
         for run in work.room.finished.drain(..) {
-            heap::push(&mut self.completed, run);
+            heap::push(&mut completed, run);
         }
         let pruning = work.automaton.pruning();
-        while let Some(earliest) = self.completed.first() {
+        while let Some(earliest) = completed.first() {
             let older = self.partial.first().is_some_and(|partial| earliest.start > partial.start);
             if pruning != Pruning::No && older {
                 break;
             }
-            let Some(run) = heap::pop(&mut self.completed) else { break };
+            let Some(run) = heap::pop(&mut completed) else { break };
             self.chains.path(run.node, &mut work.room.path);
             if let Some(limit) = last_start(pruning, &work.room.path, work.events) {
-                self.prune(limit, work);
+                self.prune(limit, &mut completed, work);
             }
             let found = Found { pattern: work.pattern, at: now, path: &work.room.path, events: work.events };
             (work.out)(Output::Match(found));
             self.chains.release(work.events, run.node);
         }
+        if completed.is_empty() {
+            work.room.completed = completed;
+        } else {
+            self.rare.get_or_insert_default().completed = completed;
+        }
     }
 
     /// Drops all runs that started up to `limit`, finished or not.
-    fn prune<E>(&mut self, limit: u64, work: &mut Work<'_, E>) {
+    fn prune<E>(&mut self, limit: u64, completed: &mut Vec<Run>, work: &mut Work<'_, E>) {
         let pruned = |run: &mut Run| run.start != UNBEGUN && run.start <= limit;
         let mut dropped = heap::extract(&mut self.partial, pruned);
-        dropped.extend(heap::extract(&mut self.completed, pruned));
+        dropped.extend(heap::extract(completed, pruned));
         for run in dropped {
             self.chains.release(work.events, run.node);
         }
@@ -42,7 +52,7 @@ impl Runs {
     /// Drops the oldest runs until the key keeps within its limits.
     pub(crate) fn shed<E>(&mut self, now: i64, limits: &Limits, work: &mut Work<'_, E>) {
         let mut runs = 0;
-        while self.partial.len() + self.completed.len() > limits.runs || self.chains.len() > limits.taken {
+        while self.partial.len() + self.completed().len() > limits.runs || self.chains.len() > limits.taken {
             if self.partial.first().is_none_or(|run| run.start == UNBEGUN) {
                 break;
             }
@@ -58,7 +68,8 @@ impl Runs {
 
     /// Gives back everything.
     pub(crate) fn release_all<E>(&mut self, events: &mut Events<E>) {
-        for run in self.partial.drain(..).chain(self.completed.drain(..)) {
+        let completed = self.rare.take().map_or_else(Vec::new, |rare| rare.completed);
+        for run in self.partial.drain(..).chain(completed) {
             self.chains.release(events, run.node);
         }
     }

@@ -1,12 +1,11 @@
 //! The keys of a stream: finds the state of an event's key, and the keys that have something to do.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::due::Due;
 use crate::{Arrival, KeyState, Matcher, Output};
 
 /// The states of all keys that have one, and when each is due.
@@ -17,8 +16,7 @@ pub struct Keys<E> {
     places: HashTable<u32>,
     slots: Vec<Slot<E>>,
     free: Vec<u32>,
-    /// Each key at the earliest time it is due; entries that are out of date do no harm.
-    due: BinaryHeap<Reverse<(i64, u32)>>,
+    due: Due,
     watermark: i64,
 }
 
@@ -26,8 +24,9 @@ pub struct Keys<E> {
 struct Slot<E> {
     key: Box<str>,
     state: KeyState<E>,
-    /// The earliest entry in the heap.
-    scheduled: i64,
+    /// When it is looked at for an event, and for a window; never later than needed.
+    event_due: i64,
+    window_due: i64,
 }
 
 #[expect(clippy::indexing_slicing, reason = "places are indices of slots")]
@@ -40,7 +39,7 @@ impl<E> Keys<E> {
             places: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            due: BinaryHeap::new(),
+            due: Due::default(),
             watermark: i64::MIN,
         }
     }
@@ -69,9 +68,9 @@ impl<E> Keys<E> {
         let place = self.place(key);
         let slot = &mut self.slots[place as usize];
         let arrival = self.matcher.push(&mut slot.state, at, event, self.watermark);
-        if at < slot.scheduled {
-            slot.scheduled = at;
-            self.due.push(Reverse((at, place)));
+        if at < slot.event_due && arrival == Arrival::Waiting {
+            slot.event_due = at;
+            self.due.push(at, place);
         }
         arrival
     }
@@ -79,23 +78,27 @@ impl<E> Keys<E> {
     /// Takes the watermark to `watermark`; reports with the key.
     pub fn advance(&mut self, watermark: i64, out: &mut dyn FnMut(&str, Output<'_, E>)) {
         self.watermark = self.watermark.max(watermark);
-        while let Some(&Reverse((at, place))) = self.due.peek() {
-            if at > watermark {
-                return;
-            }
-            self.due.pop();
-            let slot = &mut self.slots[place as usize];
-            if slot.scheduled != at {
+        while let Some((at, place)) = self.due.pop(watermark) {
+            let Slot { key, state, event_due, window_due } = &mut self.slots[place as usize];
+            if *event_due != at && *window_due != at {
                 continue;
             }
-            let Slot { key, state, scheduled } = slot;
-            *scheduled = i64::MAX;
+            for due in [&mut *event_due, &mut *window_due] {
+                if *due <= watermark {
+                    *due = i64::MAX;
+                }
+            }
             self.matcher.advance(state, watermark, &mut |output| out(key, output));
             if state.is_empty() {
                 self.forget(place);
-            } else if let Some(due) = self.matcher.due(state).filter(|&due| due > watermark) {
-                *scheduled = due;
-                self.due.push(Reverse((due, place)));
+                continue;
+            }
+            let next = [self.matcher.event_due(state), self.matcher.window_due(state)];
+            for (due, next) in [event_due, window_due].into_iter().zip(next) {
+                if let Some(next) = next.filter(|&next| next < *due && next > watermark) {
+                    *due = next;
+                    self.due.push(next, place);
+                }
             }
         }
     }
@@ -105,7 +108,7 @@ impl<E> Keys<E> {
         if let Some(&place) = self.places.find(hash, |&place| *self.slots[place as usize].key == *key) {
             return place;
         }
-        let slot = Slot { key: key.into(), state: KeyState::default(), scheduled: i64::MAX };
+        let slot = Slot { key: key.into(), state: KeyState::default(), event_due: i64::MAX, window_due: i64::MAX };
         let place = if let Some(place) = self.free.pop() {
             self.slots[place as usize] = slot;
             place
@@ -125,7 +128,7 @@ impl<E> Keys<E> {
             entry.remove();
         }
         slot.key = Box::default();
-        slot.scheduled = i64::MAX;
+        (slot.event_due, slot.window_due) = (i64::MAX, i64::MAX);
         self.free.push(place);
     }
 }

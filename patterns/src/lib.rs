@@ -11,6 +11,7 @@ mod automaton;
 mod check;
 mod compile;
 mod condition;
+mod due;
 mod error;
 mod finish;
 pub mod golden;

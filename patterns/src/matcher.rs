@@ -48,6 +48,8 @@ pub struct Matcher<E> {
     limits: Limits,
     known: Known,
     room: Room,
+    /// For each pattern, whether a run began.
+    began: Vec<bool>,
 }
 
 /// What is remembered about one key: events that wait, and the runs of every pattern.
@@ -59,7 +61,7 @@ pub struct KeyState<E> {
     /// How many events of the key were matched since it was remembered.
     pub(crate) matched: u64,
     /// One for each pattern, or none at all.
-    pub(crate) runs: Vec<Option<Box<Runs>>>,
+    pub(crate) runs: Vec<Option<Runs>>,
 }
 
 impl<E> Default for KeyState<E> {
@@ -78,7 +80,7 @@ impl<E> KeyState<E> {
     /// Open runs and held back matches of all patterns.
     #[must_use]
     pub fn runs(&self) -> usize {
-        self.runs.iter().flatten().map(|runs| runs.partial.len() + runs.completed.len()).sum()
+        self.runs.iter().flatten().map(|runs| runs.partial.len() + runs.completed().len()).sum()
     }
 
     /// Events that are kept, because they wait or because a run took them.
@@ -91,7 +93,14 @@ impl<E> KeyState<E> {
 impl<E> Matcher<E> {
     #[must_use]
     pub fn new(conditions: Conditions<E>, limits: Limits) -> Self {
-        Self { conditions, patterns: Vec::new(), limits, known: Known::default(), room: Room::default() }
+        Self {
+            conditions,
+            patterns: Vec::new(),
+            limits,
+            known: Known::default(),
+            room: Room::default(),
+            began: Vec::new(),
+        }
     }
 
     /// Adds a pattern whose conditions are this matcher's; returns its number. Time-outs are only reported if wanted.
@@ -134,10 +143,18 @@ impl<E> Matcher<E> {
     /// When [`Matcher::advance`] has something to do for this key: at the first watermark of at least this.
     #[must_use]
     pub fn due(&self, state: &KeyState<E>) -> Option<i64> {
-        let event = state.waiting.first().map(|&event| state.events.at(event));
-        let patterns = state.runs.iter().zip(&self.patterns);
-        let runs = patterns.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton));
-        runs.chain(event).min()
+        self.event_due(state).into_iter().chain(self.window_due(state)).min()
+    }
+
+    /// When the first event that waits is due.
+    pub(crate) fn event_due(&self, state: &KeyState<E>) -> Option<i64> {
+        state.waiting.first().map(|&event| state.events.at(event))
+    }
+
+    /// When the first window closes.
+    pub(crate) fn window_due(&self, state: &KeyState<E>) -> Option<i64> {
+        let runs = state.runs.iter().zip(&self.patterns);
+        runs.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton, entry.wants_timeouts)).min()
     }
 
     /// Matches all events that `watermark` has reached, and lets runs go whose window has closed. At the end of the input,
@@ -145,7 +162,9 @@ impl<E> Matcher<E> {
     pub fn advance(&mut self, state: &mut KeyState<E>, watermark: i64, out: &mut dyn FnMut(Output<'_, E>)) {
         let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
         // Flink's flag for a timer to be set stays up until all events that came up together are matched.
-        let mut began = vec![false; if reached > 0 { self.patterns.len() } else { 0 }];
+        let mut began = std::mem::take(&mut self.began);
+        began.clear();
+        began.resize(if reached > 0 { self.patterns.len() } else { 0 }, false);
         let mut time = None;
         for place in 0..reached {
             let Some(&event) = state.waiting.get(place) else { break };
@@ -157,6 +176,7 @@ impl<E> Matcher<E> {
             state.events.release(event);
         }
         state.waiting.drain(..reached);
+        self.began = began;
         for pattern in 0..state.runs.len() {
             self.close(state, pattern, watermark, reached > 0, out);
         }
@@ -179,11 +199,15 @@ impl<E> Matcher<E> {
         state.matched += 1;
         for (pattern, began) in began.iter_mut().enumerate() {
             let Some(entry) = self.patterns.get(pattern) else { break };
-            let slot = state.runs.get_mut(pattern).and_then(Option::take);
-            if slot.is_none() && !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
+            let remembered = state.runs.get(pattern).is_some_and(Option::is_some);
+            if !remembered && !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
                 continue;
             }
-            let mut runs = slot.unwrap_or_else(|| Box::new(Runs::unbegun(&entry.automaton)));
+            if state.runs.is_empty() {
+                state.runs.resize_with(self.patterns.len(), || None);
+            }
+            let Some(slot) = state.runs.get_mut(pattern) else { break };
+            let runs = slot.get_or_insert_with(|| Runs::unbegun(&entry.automaton));
             let (known, room) = (&mut self.known, &mut self.room);
             let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
             if new_time {
@@ -192,13 +216,8 @@ impl<E> Matcher<E> {
             *began |= runs.event(arrived, &mut work);
             runs.shed(arrived.at, &self.limits, &mut work);
             if *began && entry.automaton.window() > 0 && entry.automaton.has_previous_windows() {
-                runs.timers.push(arrived.at.saturating_add(entry.automaton.window()));
-            }
-            if state.runs.len() <= pattern {
-                state.runs.resize_with(self.patterns.len(), || None);
-            }
-            if let Some(slot) = state.runs.get_mut(pattern) {
-                *slot = Some(runs);
+                let timer = arrived.at.saturating_add(entry.automaton.window());
+                runs.rare.get_or_insert_default().timers.push(timer);
             }
         }
     }
@@ -214,13 +233,15 @@ impl<E> Matcher<E> {
     ) {
         let (Some(entry), Some(slot)) = (self.patterns.get(pattern), state.runs.get_mut(pattern)) else { return };
         let Some(runs) = slot else { return };
-        if !matched && runs.due(&entry.automaton).is_none_or(|due| due > watermark) {
+        if !matched && runs.due(&entry.automaton, entry.wants_timeouts).is_none_or(|due| due > watermark) {
             return;
         }
         let (known, room) = (&mut self.known, &mut self.room);
         let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
         runs.expire(watermark, &mut work);
-        runs.timers.retain(|&timer| timer > watermark);
+        if let Some(rare) = &mut runs.rare {
+            rare.timers.retain(|&timer| timer > watermark);
+        }
         if runs.is_over() {
             runs.release_all(&mut state.events);
             *slot = None;

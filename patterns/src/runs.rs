@@ -32,9 +32,15 @@ impl Ranked for Run {
 pub struct Runs {
     /// A heap by start; among them the run that has not begun.
     pub partial: Vec<Run>,
+    pub chains: Chains,
+    /// What few patterns need, apart, so that the runs of a key lie close together.
+    pub rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Rare {
     /// Matches that a skip strategy holds back, a heap by start.
     pub completed: Vec<Run>,
-    pub chains: Chains,
     /// When Flink would look at the key although nothing came; only kept where two kinds of windows meet.
     pub timers: Vec<i64>,
 }
@@ -57,6 +63,8 @@ pub struct Room {
     pub(super) path: Vec<(u16, u32)>,
     next: Vec<Run>,
     pub(super) finished: Vec<Run>,
+    /// An empty heap of finished runs.
+    pub(super) completed: Vec<Run>,
     expired: Vec<(u32, i64)>,
     spare: Decision,
 }
@@ -78,19 +86,30 @@ impl Runs {
 
     /// Whether nothing is left to remember. Flink forgets a key when a single run is left, whichever it is.
     pub fn is_over(&self) -> bool {
-        self.partial.len() == 1 && self.completed.is_empty()
+        self.partial.len() == 1 && self.completed().is_empty()
     }
 
-    /// When the oldest run leaves its window.
-    pub fn due(&self, automaton: &Automaton) -> Option<i64> {
-        if automaton.window() <= 0 {
+    pub fn completed(&self) -> &[Run] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.completed)
+    }
+
+    pub fn timers(&self) -> &[i64] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.timers)
+    }
+
+    /// When the oldest run leaves its window. Where nobody can see it leave, it may stay a little longer, so that several
+    /// can leave at once.
+    pub fn due(&self, automaton: &Automaton, wants_timeouts: bool) -> Option<i64> {
+        let window = automaton.window();
+        if window <= 0 {
             return None;
         }
         if automaton.has_previous_windows() {
-            return self.timers.iter().min().copied();
+            return self.timers().iter().min().copied();
         }
         let oldest = self.partial.first().filter(|run| run.start != UNBEGUN)?;
-        Some(oldest.start_at.saturating_add(automaton.window()))
+        let slack = if wants_timeouts || automaton.shows_expiry() { 0 } else { window / 4 };
+        Some(oldest.start_at.saturating_add(window).saturating_add(slack))
     }
 
     /// What the event does to every run; matches go out. Returns whether a run began.

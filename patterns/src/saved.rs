@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Kind, StateId};
-use crate::runs::{Run, Runs, UNBEGUN};
+use crate::runs::{Rare, Run, Runs, UNBEGUN};
 use crate::store::{Chains, Events, NONE};
 use crate::{BrokenState, KeyState, Matcher};
 
@@ -55,9 +55,9 @@ impl<E: Clone> KeyState<E> {
 }
 
 fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
-    let mut saved = SavedRuns { timers: runs.timers.clone(), ..SavedRuns::default() };
+    let mut saved = SavedRuns { timers: runs.timers().to_vec(), ..SavedRuns::default() };
     let mut places = vec![0; runs.chains.nodes.len()];
-    for run in runs.partial.iter().chain(&runs.completed) {
+    for run in runs.partial.iter().chain(runs.completed()) {
         let mut chain = Vec::new();
         let mut node = run.node;
         while let (Some(at), Some(0)) = (runs.chains.nodes.get(node as usize), places.get(node as usize)) {
@@ -77,7 +77,7 @@ fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
         ((run.start != UNBEGUN).then_some(run.start), run.start_at, node, run.state)
     };
     saved.partial = runs.partial.iter().map(save).collect();
-    saved.completed = runs.completed.iter().map(save).collect();
+    saved.completed = runs.completed().iter().map(save).collect();
     saved
 }
 
@@ -107,7 +107,7 @@ impl<E> Matcher<E> {
         }
         for (runs, automaton) in saved.runs.into_iter().zip(self.automata()) {
             let runs = runs.map(|runs| restore_runs(runs, automaton, &mut state.events)).transpose()?;
-            state.runs.push(runs.map(Box::new));
+            state.runs.push(runs);
         }
         if !state.runs.is_empty() {
             state.runs.resize_with(self.automata().len(), || None);
@@ -156,7 +156,9 @@ fn restore_runs<E>(
     if chains.nodes.iter().any(|node| node.uses == 0) {
         return Err(BrokenState("a chain of events belongs to no run"));
     }
-    Ok(Runs { partial, completed, chains, timers: saved.timers })
+    let rare =
+        (!completed.is_empty() || !saved.timers.is_empty()).then(|| Box::new(Rare { completed, timers: saved.timers }));
+    Ok(Runs { partial, chains, rare })
 }
 
 fn count(len: usize) -> u32 {

@@ -90,30 +90,39 @@ pub struct Node {
 }
 
 /// The chains of a pattern's runs; runs that began alike share their beginning.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Chains {
     pub(crate) nodes: Vec<Node>,
-    free: Vec<u32>,
+    /// The first free node; its `before` is the next one.
+    free: u32,
+    used: u32,
+}
+
+impl Default for Chains {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), free: NONE, used: 0 }
+    }
 }
 
 impl Chains {
     pub fn len(&self) -> usize {
-        self.nodes.len() - self.free.len()
+        self.used as usize
     }
 
     /// A node that nobody uses yet; it uses its event and the node before.
     pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16) -> u32 {
         events.retain(event);
-        if before != NONE {
-            self.nodes[before as usize].uses += 1;
-        }
+        self.retain(before);
+        self.used += 1;
         let node = Node { before, event, uses: 0, stage };
-        if let Some(free) = self.free.pop() {
-            self.nodes[free as usize] = node;
-            return free;
+        if self.free == NONE {
+            self.nodes.push(node);
+            return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
         }
-        self.nodes.push(node);
-        u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
+        let place = self.free;
+        self.free = self.nodes[place as usize].before;
+        self.nodes[place as usize] = node;
+        place
     }
 
     pub fn retain(&mut self, node: u32) {
@@ -132,7 +141,9 @@ impl Chains {
                 return;
             }
             events.release(event);
-            self.free.push(node);
+            self.nodes[node as usize].before = self.free;
+            self.free = node;
+            self.used -= 1;
             node = before;
         }
     }
