@@ -43,6 +43,7 @@ impl Runs {
     fn prune<E>(&mut self, limit: u64, completed: &mut Vec<Run>, work: &mut Work<'_, E>) {
         let pruned = |run: &mut Run| run.start != UNBEGUN && run.start <= limit;
         let mut dropped = heap::extract(&mut self.partial, pruned);
+        self.note_oldest();
         dropped.extend(heap::extract(completed, pruned));
         for run in dropped {
             self.chains.release(work.events, run.node);
@@ -57,6 +58,7 @@ impl Runs {
                 break;
             }
             let Some(run) = heap::pop(&mut self.partial) else { break };
+            self.note_oldest();
             self.chains.release(work.events, run.node);
             runs += 1;
             self.complete(now, work);

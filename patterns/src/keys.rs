@@ -108,12 +108,13 @@ impl<E> Keys<E> {
         if let Some(&place) = self.places.find(hash, |&place| *self.slots[place as usize].key == *key) {
             return place;
         }
-        let slot = Slot { key: key.into(), state: KeyState::default(), event_due: i64::MAX, window_due: i64::MAX };
         let place = if let Some(place) = self.free.pop() {
-            self.slots[place as usize] = slot;
+            // What is empty keeps its room.
+            self.slots[place as usize].key = key.into();
             place
         } else {
-            self.slots.push(slot);
+            let state = KeyState::default();
+            self.slots.push(Slot { key: key.into(), state, event_due: i64::MAX, window_due: i64::MAX });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
         let (slots, hasher) = (&self.slots, &self.hasher);
@@ -127,7 +128,9 @@ impl<E> Keys<E> {
         if let Ok(entry) = self.places.find_entry(hash, |&other| other == place) {
             entry.remove();
         }
-        slot.key = Box::default();
+        if slot.state.is_large() {
+            slot.state = KeyState::default();
+        }
         (slot.event_due, slot.window_due) = (i64::MAX, i64::MAX);
         self.free.push(place);
     }

@@ -1,5 +1,7 @@
 //! The patterns of one kind of key, and what they remember about a key.
 
+use smallvec::SmallVec;
+
 use crate::automaton::Automaton;
 use crate::condition::Known;
 use crate::runs::{Arrived, Room, Runs, Work};
@@ -34,6 +36,9 @@ pub enum Arrival {
     Full,
 }
 
+/// How many empty [`Runs`] are kept.
+const SPARE: usize = 256;
+
 #[derive(Debug)]
 struct Entry {
     automaton: Automaton,
@@ -50,6 +55,8 @@ pub struct Matcher<E> {
     room: Room,
     /// For each pattern, whether a run began.
     began: Vec<bool>,
+    /// Empty ones, whose room is used again.
+    spare: Vec<Runs>,
 }
 
 /// What is remembered about one key: events that wait, and the runs of every pattern.
@@ -57,7 +64,7 @@ pub struct Matcher<E> {
 pub struct KeyState<E> {
     pub(crate) events: Events<E>,
     /// Slots of events that wait for the watermark, by time, then by arrival.
-    pub(crate) waiting: Vec<u32>,
+    pub(crate) waiting: SmallVec<[u32; 4]>,
     /// How many events of the key were matched since it was remembered.
     pub(crate) matched: u64,
     /// One for each pattern, or none at all.
@@ -66,7 +73,7 @@ pub struct KeyState<E> {
 
 impl<E> Default for KeyState<E> {
     fn default() -> Self {
-        Self { events: Events::default(), waiting: Vec::new(), matched: 0, runs: Vec::new() }
+        Self { events: Events::default(), waiting: SmallVec::new(), matched: 0, runs: Vec::new() }
     }
 }
 
@@ -75,6 +82,11 @@ impl<E> KeyState<E> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.runs.iter().all(Option::is_none)
+    }
+
+    /// Whether it takes much room, empty as it may be.
+    pub(crate) fn is_large(&self) -> bool {
+        self.events.slots.capacity() > 64 || self.waiting.spilled()
     }
 
     /// Open runs and held back matches of all patterns.
@@ -100,6 +112,7 @@ impl<E> Matcher<E> {
             known: Known::default(),
             room: Room::default(),
             began: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -181,7 +194,7 @@ impl<E> Matcher<E> {
             self.close(state, pattern, watermark, reached > 0, out);
         }
         if state.is_empty() {
-            *state = KeyState::default();
+            state.matched = 0;
         }
     }
 
@@ -207,7 +220,13 @@ impl<E> Matcher<E> {
                 state.runs.resize_with(self.patterns.len(), || None);
             }
             let Some(slot) = state.runs.get_mut(pattern) else { break };
-            let runs = slot.get_or_insert_with(|| Runs::unbegun(&entry.automaton));
+            let runs = slot.get_or_insert_with(|| match self.spare.pop() {
+                Some(mut runs) => {
+                    runs.begin_anew(&entry.automaton);
+                    runs
+                }
+                None => Runs::unbegun(&entry.automaton),
+            });
             let (known, room) = (&mut self.known, &mut self.room);
             let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
             if new_time {
@@ -244,7 +263,9 @@ impl<E> Matcher<E> {
         }
         if runs.is_over() {
             runs.release_all(&mut state.events);
-            *slot = None;
+            if let Some(runs) = slot.take().filter(|runs| runs.is_small() && self.spare.len() < SPARE) {
+                self.spare.push(runs);
+            }
         }
     }
 }

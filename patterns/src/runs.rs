@@ -32,6 +32,8 @@ impl Ranked for Run {
 pub struct Runs {
     /// A heap by start; among them the run that has not begun.
     pub partial: Vec<Run>,
+    /// When the oldest began; none that has begun: `i64::MAX`.
+    pub oldest: i64,
     pub chains: Chains,
     /// What few patterns need, apart, so that the runs of a key lie close together.
     pub rare: Option<Box<Rare>>,
@@ -80,8 +82,25 @@ pub struct Arrived {
 
 impl Runs {
     pub fn unbegun(automaton: &Automaton) -> Self {
-        let run = Run { start: UNBEGUN, start_at: 0, node: NONE, state: automaton.start() };
-        Self { partial: vec![run], ..Self::default() }
+        let mut runs = Self::default();
+        runs.begin_anew(automaton);
+        runs
+    }
+
+    /// As [`Runs::unbegun`], with the room of runs that are over.
+    pub fn begin_anew(&mut self, automaton: &Automaton) {
+        self.partial.push(Run { start: UNBEGUN, start_at: i64::MAX, node: NONE, state: automaton.start() });
+        self.oldest = i64::MAX;
+    }
+
+    /// Whether it takes little room, empty.
+    pub fn is_small(&self) -> bool {
+        self.partial.capacity() <= 16 && self.chains.nodes.capacity() <= 64
+    }
+
+    /// Brings `oldest` up to date.
+    pub fn note_oldest(&mut self) {
+        self.oldest = self.partial.first().map_or(i64::MAX, |run| run.start_at);
     }
 
     /// Whether nothing is left to remember. Flink forgets a key when a single run is left, whichever it is.
@@ -107,9 +126,8 @@ impl Runs {
         if automaton.has_previous_windows() {
             return self.timers().iter().min().copied();
         }
-        let oldest = self.partial.first().filter(|run| run.start != UNBEGUN)?;
         let slack = if wants_timeouts || automaton.shows_expiry() { 0 } else { window / 4 };
-        Some(oldest.start_at.saturating_add(window).saturating_add(slack))
+        (self.oldest < i64::MAX).then(|| self.oldest.saturating_add(window).saturating_add(slack))
     }
 
     /// What the event does to every run; matches go out. Returns whether a run began.
@@ -138,6 +156,7 @@ impl Runs {
         }
         if changed {
             self.partial = next;
+            self.note_oldest();
             work.room.next = old;
             self.complete(arrived.at, work);
         } else {
@@ -212,10 +231,9 @@ impl Runs {
         let window = automaton.window();
         let out_of_window = |run: &Run| window > 0 && now.wrapping_sub(run.start_at) >= window;
         if !automaton.has_previous_windows() {
-            // The oldest run is the first.
-            match self.partial.first() {
-                Some(run) if run.start != UNBEGUN && out_of_window(run) => {}
-                _ => return,
+            let over = self.oldest < i64::MAX && window > 0 && now.wrapping_sub(self.oldest) >= window;
+            if !over {
+                return;
             }
         }
         let old = std::mem::take(&mut self.partial);
@@ -240,6 +258,7 @@ impl Runs {
         }
         let changed = next.len() < old.len();
         self.partial = next;
+        self.note_oldest();
         work.room.next = old;
         if changed {
             self.complete(now, work);

@@ -148,6 +148,7 @@ fn restore_runs<E>(
             }
             let node = node.checked_sub(1).unwrap_or(NONE);
             chains.retain(node);
+            let start_at = if start.is_some() { start_at } else { i64::MAX };
             runs.push(Run { start: start.unwrap_or(UNBEGUN), start_at, node, state });
         }
         Ok(runs)
@@ -158,7 +159,9 @@ fn restore_runs<E>(
     }
     let rare =
         (!completed.is_empty() || !saved.timers.is_empty()).then(|| Box::new(Rare { completed, timers: saved.timers }));
-    Ok(Runs { partial, chains, rare })
+    let mut runs = Runs { partial, oldest: i64::MAX, chains, rare };
+    runs.note_oldest();
+    Ok(runs)
 }
 
 fn count(len: usize) -> u32 {

@@ -20,29 +20,34 @@ pub struct Slot<E> {
 #[derive(Clone, Debug)]
 pub struct Events<E> {
     pub(crate) slots: Vec<Slot<E>>,
-    free: Vec<u32>,
+    /// The first free slot; its `order` is the next one.
+    free: u32,
+    used: u32,
 }
 
 impl<E> Default for Events<E> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), free: NONE, used: 0 }
     }
 }
 
 impl<E> Events<E> {
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.used as usize
     }
 
     /// Keeps an event, used once.
     pub fn add(&mut self, at: i64, event: E) -> u32 {
+        self.used += 1;
         let slot = Slot { at, order: 0, uses: 1, event: Some(event) };
-        if let Some(free) = self.free.pop() {
-            self.slots[free as usize] = slot;
-            return free;
+        if self.free == NONE {
+            self.slots.push(slot);
+            return u32::try_from(self.slots.len() - 1).unwrap_or(NONE);
         }
-        self.slots.push(slot);
-        u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
+        let place = self.free;
+        self.free = u32::try_from(self.slots[place as usize].order).unwrap_or(NONE);
+        self.slots[place as usize] = slot;
+        place
     }
 
     pub fn at(&self, event: u32) -> i64 {
@@ -70,10 +75,12 @@ impl<E> Events<E> {
         slot.uses -= 1;
         if slot.uses == 0 {
             slot.event = None;
-            self.free.push(event);
-            if self.free.len() == self.slots.len() {
-                self.free.clear();
+            slot.order = u64::from(self.free);
+            self.free = event;
+            self.used -= 1;
+            if self.used == 0 {
                 self.slots.clear();
+                self.free = NONE;
             }
         }
     }
@@ -145,6 +152,10 @@ impl Chains {
             self.free = node;
             self.used -= 1;
             node = before;
+        }
+        if self.used == 0 {
+            self.nodes.clear();
+            self.free = NONE;
         }
     }
 
