@@ -43,6 +43,8 @@ const SPARE: usize = 256;
 struct Entry {
     automaton: Automaton,
     wants_timeouts: bool,
+    /// Whether it can be seen that a run leaves its window.
+    visible: bool,
 }
 
 /// Patterns over the same kind of key, with their conditions. It has no state but room to work in.
@@ -121,7 +123,9 @@ impl<E> Matcher<E> {
     /// # Errors
     /// If the pattern cannot be compiled.
     pub fn add(&mut self, pattern: &Pattern, wants_timeouts: bool) -> Result<usize, Malformed> {
-        self.patterns.push(Entry { automaton: Automaton::compile(pattern)?, wants_timeouts });
+        let automaton = Automaton::compile(pattern)?;
+        let visible = wants_timeouts || automaton.shows_expiry();
+        self.patterns.push(Entry { automaton, wants_timeouts, visible });
         Ok(self.patterns.len() - 1)
     }
 
@@ -164,15 +168,19 @@ impl<E> Matcher<E> {
         state.waiting.first().map(|&event| state.events.at(event))
     }
 
-    /// When the first window closes.
+    /// When the key must be looked at for its windows.
     pub(crate) fn window_due(&self, state: &KeyState<E>) -> Option<i64> {
         let runs = state.runs.iter().zip(&self.patterns);
-        runs.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton, entry.wants_timeouts)).min()
+        let due = runs.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton, entry.visible));
+        due.map(|(_, latest)| latest).min()
     }
 
     /// Matches all events that `watermark` has reached, and lets runs go whose window has closed. At the end of the input,
     /// `i64::MAX` closes every window.
     pub fn advance(&mut self, state: &mut KeyState<E>, watermark: i64, out: &mut dyn FnMut(Output<'_, E>)) {
+        if state.waiting.is_empty() && self.forget(state, watermark) {
+            return;
+        }
         let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
         // Flink's flag for a timer to be set stays up until all events that came up together are matched.
         let mut began = std::mem::take(&mut self.began);
@@ -196,6 +204,21 @@ impl<E> Matcher<E> {
         if state.is_empty() {
             state.matched = 0;
         }
+    }
+
+    /// Forgets a key all of whose runs have left their windows unseen, without looking at them one by one.
+    fn forget(&mut self, state: &mut KeyState<E>, watermark: i64) -> bool {
+        let mut all = state.runs.iter().zip(&self.patterns);
+        let faded = |runs: &Runs, entry: &Entry| runs.has_faded(&entry.automaton, entry.visible, watermark);
+        if !all.all(|(runs, entry)| runs.as_ref().is_none_or(|runs| faded(runs, entry))) {
+            return false;
+        }
+        for runs in &mut state.runs {
+            keep(&mut self.spare, runs.take());
+        }
+        state.events.clear();
+        state.matched = 0;
+        true
     }
 
     fn match_event(
@@ -252,7 +275,7 @@ impl<E> Matcher<E> {
     ) {
         let (Some(entry), Some(slot)) = (self.patterns.get(pattern), state.runs.get_mut(pattern)) else { return };
         let Some(runs) = slot else { return };
-        if !matched && runs.due(&entry.automaton, entry.wants_timeouts).is_none_or(|due| due > watermark) {
+        if !matched && runs.due(&entry.automaton, entry.visible).is_none_or(|(due, _)| due > watermark) {
             return;
         }
         let (known, room) = (&mut self.known, &mut self.room);
@@ -263,9 +286,7 @@ impl<E> Matcher<E> {
         }
         if runs.is_over() {
             runs.release_all(&mut state.events);
-            if let Some(runs) = slot.take().filter(|runs| runs.is_small() && self.spare.len() < SPARE) {
-                self.spare.push(runs);
-            }
+            keep(&mut self.spare, slot.take());
         }
     }
 }
@@ -290,4 +311,9 @@ fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, event
     let Some(event) = events.get(event) else { return false };
     let taken = Taken { events, chains: None, last: crate::store::NONE };
     entry.automaton.begins(|condition| known.holds(conditions, condition, event, &taken))
+}
+
+/// Keeps the room of runs that are over.
+fn keep(spare: &mut Vec<Runs>, runs: Option<Runs>) {
+    spare.extend(runs.filter(|runs| runs.is_small() && spare.len() < SPARE));
 }

@@ -10,6 +10,9 @@ use crate::{Conditions, Found, Output, Taken};
 /// The start of the run that has not begun: behind all others.
 pub const UNBEGUN: u64 = u64::MAX;
 
+/// How much longer than needed a run may be kept, milliseconds.
+const LONGEST_DELAY: i64 = 3_600_000;
+
 /// A partial match: the state it is in, and the chain of events it took.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
@@ -34,6 +37,10 @@ pub struct Runs {
     pub partial: Vec<Run>,
     /// When the oldest began; none that has begun: `i64::MAX`.
     pub oldest: i64,
+    /// When the last one that ever began did.
+    pub newest: i64,
+    /// Something forbidden came before the first event was taken: Flink then never begins again.
+    pub cannot_begin: bool,
     pub chains: Chains,
     /// What few patterns need, apart, so that the runs of a key lie close together.
     pub rare: Option<Box<Rare>>,
@@ -89,6 +96,9 @@ impl Runs {
 
     /// As [`Runs::unbegun`], with the room of runs that are over.
     pub fn begin_anew(&mut self, automaton: &Automaton) {
+        self.partial.clear();
+        self.chains.clear();
+        (self.newest, self.cannot_begin) = (i64::MIN, false);
         self.partial.push(Run { start: UNBEGUN, start_at: i64::MAX, node: NONE, state: automaton.start() });
         self.oldest = i64::MAX;
     }
@@ -116,18 +126,30 @@ impl Runs {
         self.rare.as_ref().map_or(&[], |rare| &rare.timers)
     }
 
-    /// When the oldest run leaves its window. Where nobody can see it leave, it may stay a little longer, so that several
-    /// can leave at once.
-    pub fn due(&self, automaton: &Automaton, wants_timeouts: bool) -> Option<i64> {
+    /// When there is something to do without an event, at the earliest and at the latest. Where nobody can see a run leave
+    /// its window, all may leave together after the newest, and a while later.
+    pub fn due(&self, automaton: &Automaton, visible: bool) -> Option<(i64, i64)> {
         let window = automaton.window();
         if window <= 0 {
             return None;
         }
         if automaton.has_previous_windows() {
-            return self.timers().iter().min().copied();
+            return self.timers().iter().min().map(|&timer| (timer, timer));
         }
-        let slack = if wants_timeouts || automaton.shows_expiry() { 0 } else { window / 4 };
-        (self.oldest < i64::MAX).then(|| self.oldest.saturating_add(window).saturating_add(slack))
+        if self.oldest == i64::MAX {
+            return None;
+        }
+        if visible {
+            let due = self.oldest.saturating_add(window);
+            return Some((due, due));
+        }
+        let due = self.newest.saturating_add(window);
+        Some((due, due.saturating_add(window.saturating_mul(2).min(LONGEST_DELAY))))
+    }
+
+    /// Whether all runs have left their window by `now`, unseen.
+    pub fn has_faded(&self, automaton: &Automaton, visible: bool, now: i64) -> bool {
+        !visible && !self.cannot_begin && self.due(automaton, visible).is_some_and(|(due, _)| due <= now)
     }
 
     /// What the event does to every run; matches go out. Returns whether a run began.
@@ -149,7 +171,10 @@ impl Runs {
                     next.extend(old.iter().take(place));
                     changed = true;
                 }
-                began |= run.start == UNBEGUN;
+                if run.start == UNBEGUN {
+                    (began, self.newest) = (true, arrived.at);
+                    self.cannot_begin = decision.stopped;
+                }
                 self.apply(run, decision, arrived, &mut next, work);
             }
             work.room.spare = spare;

@@ -159,7 +159,9 @@ fn restore_runs<E>(
     }
     let rare =
         (!completed.is_empty() || !saved.timers.is_empty()).then(|| Box::new(Rare { completed, timers: saved.timers }));
-    let mut runs = Runs { partial, oldest: i64::MAX, chains, rare };
+    let newest = partial.iter().filter(|run| run.start != UNBEGUN).map(|run| run.start_at).max().unwrap_or(i64::MIN);
+    let cannot_begin = partial.iter().all(|run| run.start != UNBEGUN);
+    let mut runs = Runs { partial, oldest: i64::MAX, newest, cannot_begin, chains, rare };
     runs.note_oldest();
     Ok(runs)
 }

@@ -50,6 +50,12 @@ impl<E> Events<E> {
         place
     }
 
+    /// Forgets all events.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        (self.free, self.used) = (NONE, 0);
+    }
+
     pub fn at(&self, event: u32) -> i64 {
         self.slots[event as usize].at
     }
@@ -79,8 +85,7 @@ impl<E> Events<E> {
             self.free = event;
             self.used -= 1;
             if self.used == 0 {
-                self.slots.clear();
-                self.free = NONE;
+                self.clear();
             }
         }
     }
@@ -154,9 +159,14 @@ impl Chains {
             node = before;
         }
         if self.used == 0 {
-            self.nodes.clear();
-            self.free = NONE;
+            self.clear();
         }
+    }
+
+    /// Forgets all nodes, whose events are forgotten too.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        (self.free, self.used) = (NONE, 0);
     }
 
     pub fn event(&self, node: u32) -> u32 {
