@@ -1,7 +1,7 @@
 //! Finished runs become matches, as far as the skip strategy lets them.
 
 use crate::automaton::Pruning;
-use crate::heap;
+use crate::heap::{self, Heap};
 use crate::runs::{Run, Runs, UNBEGUN, Work};
 use crate::store::Events;
 use crate::{Found, Limits, Output};
@@ -40,8 +40,8 @@ impl Runs {
     }
 
     /// Drops all runs that started up to `limit`, finished or not.
-    fn prune<E>(&mut self, limit: u64, completed: &mut Vec<Run>, work: &mut Work<'_, E>) {
-        let pruned = |run: &mut Run| run.start != UNBEGUN && run.start <= limit;
+    fn prune<E>(&mut self, limit: u64, completed: &mut Heap, work: &mut Work<'_, E>) {
+        let pruned = |run: &Run| run.start != UNBEGUN && run.start <= limit;
         let mut dropped = heap::extract(&mut self.partial, pruned);
         self.note_oldest();
         dropped.extend(heap::extract(completed, pruned));
@@ -70,7 +70,7 @@ impl Runs {
 
     /// Gives back everything.
     pub(crate) fn release_all<E>(&mut self, events: &mut Events<E>) {
-        let completed = self.rare.take().map_or_else(Vec::new, |rare| rare.completed);
+        let completed = self.rare.take().map_or_else(Heap::new, |rare| rare.completed);
         for run in self.partial.drain(..).chain(completed) {
             self.chains.release(events, run.node);
         }

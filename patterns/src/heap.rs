@@ -1,20 +1,22 @@
-//! A binary heap whose order among equals is that of `java.util.PriorityQueue`.
+//! A binary heap of runs whose order among equals is that of `java.util.PriorityQueue`.
 //!
 //! Which of several matches with the same start comes first decides what a skip strategy leaves over, so the order in which
 //! equals leave the heap, and in which its array is walked, is part of the semantics.
 #![expect(clippy::indexing_slicing, reason = "indices are computed from the length")]
 
-/// What the heap sorts by: least first.
-pub trait Ranked {
-    fn rank(&self) -> u64;
-}
+use smallvec::SmallVec;
 
-pub fn push<T: Ranked>(heap: &mut Vec<T>, item: T) {
-    heap.push(item);
+use crate::runs::Run;
+
+/// Runs, the earliest start first; most keys have one that has begun, and one that has not.
+pub type Heap = SmallVec<[Run; 2]>;
+
+pub fn push(heap: &mut Heap, run: Run) {
+    heap.push(run);
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) >> 1;
-        if heap[at].rank() >= heap[parent].rank() {
+        if heap[at].start >= heap[parent].start {
             break;
         }
         heap.swap(at, parent);
@@ -22,7 +24,7 @@ pub fn push<T: Ranked>(heap: &mut Vec<T>, item: T) {
     }
 }
 
-pub fn pop<T: Ranked>(heap: &mut Vec<T>) -> Option<T> {
+pub fn pop(heap: &mut Heap) -> Option<Run> {
     if heap.is_empty() {
         return None;
     }
@@ -32,9 +34,10 @@ pub fn pop<T: Ranked>(heap: &mut Vec<T>) -> Option<T> {
 }
 
 /// Takes out all that `out` names, and puts the rest in order again.
-pub fn extract<T: Ranked>(heap: &mut Vec<T>, out: impl FnMut(&mut T) -> bool) -> Vec<T> {
-    let taken: Vec<T> = heap.extract_if(.., out).collect();
+pub fn extract(heap: &mut Heap, out: impl Fn(&Run) -> bool) -> Heap {
+    let taken: Heap = heap.iter().filter(|run| out(run)).copied().collect();
     if !taken.is_empty() {
+        heap.retain(|run| !out(run));
         for at in (0..heap.len() / 2).rev() {
             sift_down(heap, at);
         }
@@ -42,15 +45,15 @@ pub fn extract<T: Ranked>(heap: &mut Vec<T>, out: impl FnMut(&mut T) -> bool) ->
     taken
 }
 
-fn sift_down<T: Ranked>(heap: &mut [T], mut at: usize) {
+fn sift_down(heap: &mut [Run], mut at: usize) {
     let half = heap.len() >> 1;
     while at < half {
         let mut child = (at << 1) + 1;
         let right = child + 1;
-        if right < heap.len() && heap[child].rank() > heap[right].rank() {
+        if right < heap.len() && heap[child].start > heap[right].start {
             child = right;
         }
-        if heap[at].rank() <= heap[child].rank() {
+        if heap[at].start <= heap[child].start {
             break;
         }
         heap.swap(at, child);

@@ -3,7 +3,7 @@
 use crate::automaton::{Automaton, Decision, Step};
 use crate::compile::{Kind, StateId};
 use crate::condition::Known;
-use crate::heap::{self, Ranked};
+use crate::heap::{self, Heap};
 use crate::store::{Chains, Events, NONE};
 use crate::{Conditions, Found, Output, Taken};
 
@@ -24,17 +24,11 @@ pub struct Run {
     pub state: StateId,
 }
 
-impl Ranked for Run {
-    fn rank(&self) -> u64 {
-        self.start
-    }
-}
-
 /// What one pattern remembers about one key.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     /// A heap by start; among them the run that has not begun.
-    pub partial: Vec<Run>,
+    pub partial: Heap,
     /// When the oldest began; none that has begun: `i64::MAX`.
     pub oldest: i64,
     /// When the last one that ever began did.
@@ -49,7 +43,7 @@ pub struct Runs {
 #[derive(Clone, Debug, Default)]
 pub struct Rare {
     /// Matches that a skip strategy holds back, a heap by start.
-    pub completed: Vec<Run>,
+    pub completed: Heap,
     /// When Flink would look at the key although nothing came; only kept where two kinds of windows meet.
     pub timers: Vec<i64>,
 }
@@ -70,10 +64,10 @@ pub struct Work<'w, E> {
 #[derive(Debug, Default)]
 pub struct Room {
     pub(super) path: Vec<(u16, u32)>,
-    next: Vec<Run>,
-    pub(super) finished: Vec<Run>,
+    next: Heap,
+    pub(super) finished: Heap,
     /// An empty heap of finished runs.
-    pub(super) completed: Vec<Run>,
+    pub(super) completed: Heap,
     expired: Vec<(u32, i64)>,
     spare: Decision,
 }
@@ -98,6 +92,7 @@ impl Runs {
     pub fn begin_anew(&mut self, automaton: &Automaton) {
         self.partial.clear();
         self.chains.clear();
+        self.rare = None;
         (self.newest, self.cannot_begin) = (i64::MIN, false);
         self.partial.push(Run { start: UNBEGUN, start_at: i64::MAX, node: NONE, state: automaton.start() });
         self.oldest = i64::MAX;
@@ -105,7 +100,7 @@ impl Runs {
 
     /// Whether it takes little room, empty.
     pub fn is_small(&self) -> bool {
-        self.partial.capacity() <= 16 && self.chains.nodes.capacity() <= 64
+        !self.partial.spilled() && self.chains.nodes.capacity() <= 64
     }
 
     /// Brings `oldest` up to date.
@@ -156,7 +151,7 @@ impl Runs {
     pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
         let mut began = false;
         let mut changed = false;
-        let old = std::mem::take(&mut self.partial);
+        let mut old = std::mem::take(&mut self.partial);
         let mut next = std::mem::take(&mut work.room.next);
         next.clear();
         for (place, run) in old.iter().enumerate() {
@@ -168,7 +163,7 @@ impl Runs {
                 }
             } else {
                 if !changed {
-                    next.extend(old.iter().take(place));
+                    next.extend_from_slice(old.get(..place).unwrap_or_default());
                     changed = true;
                 }
                 if run.start == UNBEGUN {
@@ -180,13 +175,14 @@ impl Runs {
             work.room.spare = spare;
         }
         if changed {
-            self.partial = next;
+            old.clear();
+            old.extend_from_slice(&next);
+        }
+        self.partial = old;
+        work.room.next = next;
+        if changed {
             self.note_oldest();
-            work.room.next = old;
             self.complete(arrived.at, work);
-        } else {
-            self.partial = old;
-            work.room.next = next;
         }
         began
     }
@@ -205,14 +201,7 @@ impl Runs {
     }
 
     /// Replaces a run by what the decision makes of it.
-    fn apply<E>(
-        &mut self,
-        run: &Run,
-        decision: &Decision,
-        arrived: Arrived,
-        next: &mut Vec<Run>,
-        work: &mut Work<'_, E>,
-    ) {
+    fn apply<E>(&mut self, run: &Run, decision: &Decision, arrived: Arrived, next: &mut Heap, work: &mut Work<'_, E>) {
         let starting = run.start == UNBEGUN;
         for step in &decision.steps {
             let (follower, finishes) = match *step {
@@ -261,7 +250,7 @@ impl Runs {
                 return;
             }
         }
-        let old = std::mem::take(&mut self.partial);
+        let mut old = std::mem::take(&mut self.partial);
         let mut next = std::mem::take(&mut work.room.next);
         next.clear();
         let mut expired = std::mem::take(&mut work.room.expired);
@@ -282,10 +271,12 @@ impl Runs {
             }
         }
         let changed = next.len() < old.len();
-        self.partial = next;
-        self.note_oldest();
-        work.room.next = old;
+        old.clear();
+        old.extend_from_slice(&next);
+        self.partial = old;
+        work.room.next = next;
         if changed {
+            self.note_oldest();
             self.complete(now, work);
             self.report_expired(&mut expired, work);
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Kind, StateId};
+use crate::heap::Heap;
 use crate::runs::{Rare, Run, Runs, UNBEGUN};
 use crate::store::{Chains, Events, NONE};
 use crate::{BrokenState, KeyState, Matcher};
@@ -135,7 +136,7 @@ fn restore_runs<E>(
     }
     let nodes = count(chains.nodes.len());
     let mut restore = |saved: Vec<SavedRun>, finished: bool| {
-        let mut runs = Vec::with_capacity(saved.len());
+        let mut runs = Heap::with_capacity(saved.len());
         for (start, start_at, node, state) in saved {
             let fits = match automaton.kind(state) {
                 Kind::Start => start.is_none() && node == 0 && !finished,
