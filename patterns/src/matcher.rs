@@ -1,40 +1,10 @@
 //! The patterns of one kind of key, and what they remember about a key.
 
-use smallvec::SmallVec;
-
 use crate::automaton::Automaton;
 use crate::condition::Known;
 use crate::runs::{Arrived, Room, Runs, Work};
 use crate::store::Events;
-use crate::{Conditions, Malformed, Output, Pattern, Taken};
-
-/// How much may be remembered about a key. What goes beyond is dropped, and [`Output::Shed`] or [`Arrival::Full`] says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Open runs and held back matches of one pattern; the oldest runs are dropped first.
-    pub runs: usize,
-    /// Events taken by the runs of one pattern, counted once for each place in a chain that they have.
-    pub taken: usize,
-    /// Events that wait for the watermark.
-    pub waiting: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { runs: 10_000, taken: 1_000_000, waiting: 100_000 }
-    }
-}
-
-/// What became of an event that was handed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// It waits for the watermark.
-    Waiting,
-    /// It came after the watermark had passed it, and was dropped.
-    Late,
-    /// [`Limits::waiting`] events wait already; it was dropped.
-    Full,
-}
+use crate::{Arrival, Conditions, KeyState, Limits, Malformed, Output, Pattern, Taken};
 
 /// How many empty [`Runs`] are kept.
 const SPARE: usize = 256;
@@ -59,49 +29,6 @@ pub struct Matcher<E> {
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
     spare: Vec<Runs>,
-}
-
-/// What is remembered about one key: events that wait, and the runs of every pattern.
-#[derive(Clone, Debug)]
-pub struct KeyState<E> {
-    pub(crate) events: Events<E>,
-    /// Slots of events that wait for the watermark, by time, then by arrival.
-    pub(crate) waiting: SmallVec<[u32; 4]>,
-    /// How many events of the key were matched since it was remembered.
-    pub(crate) matched: u64,
-    /// One for each pattern, or none at all.
-    pub(crate) runs: Vec<Option<Runs>>,
-}
-
-impl<E> Default for KeyState<E> {
-    fn default() -> Self {
-        Self { events: Events::default(), waiting: SmallVec::new(), matched: 0, runs: Vec::new() }
-    }
-}
-
-impl<E> KeyState<E> {
-    /// Whether nothing is remembered: the state can be forgotten.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.runs.iter().all(Option::is_none)
-    }
-
-    /// Whether it takes much room, empty as it may be.
-    pub(crate) fn is_large(&self) -> bool {
-        self.events.slots.capacity() > 64 || self.waiting.spilled()
-    }
-
-    /// Open runs and held back matches of all patterns.
-    #[must_use]
-    pub fn runs(&self) -> usize {
-        self.runs.iter().flatten().map(|runs| runs.partial.len() + runs.completed().len()).sum()
-    }
-
-    /// Events that are kept, because they wait or because a run took them.
-    #[must_use]
-    pub fn events(&self) -> usize {
-        self.events.len()
-    }
 }
 
 impl<E> Matcher<E> {

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Event, Told, conditions, draft, events, matcher, told};
-use patterns::{Arrival, Draft, KeyState, Keys, Limits, Matcher, Saved};
+use patterns::{Arrival, Draft, Growth, KeyState, Keys, Limits, Matcher, Saved};
 use proptest::prelude::*;
 
 const LATENESS: i64 = 6;
@@ -134,10 +134,13 @@ proptest! {
             };
             stage.within = Some(count);
         }
+        let draft_len = draft.stages.len();
         if let Ok(pattern) = draft.check() {
             let mut matcher = Matcher::new(conditions(), Limits::default());
             matcher.add(&pattern, true).expect("a checked pattern compiles");
-            matcher.automaton(0).expect("it was added").growth();
+            let growth = matcher.automaton(0).expect("it was added").growth();
+            let stage = if let Growth::Unbounded { stage, .. } = growth { stage } else { 0 };
+            prop_assert!(stage < draft_len);
         }
     }
 }

@@ -13,5 +13,5 @@ pub use build::{Built, build};
 pub use clicks::{Click, read_clicks};
 pub use conditions::{Scene, holds};
 pub use line::Line;
-pub use run::{Error, run};
+pub use run::{Error, print, run};
 pub use schema::{Alert, Case, Condition, Operand, PatternSpec};

@@ -18,6 +18,8 @@ pub enum Error {
     Read { path: String, source: std::io::Error },
     #[error("{path} is not a case: {source}")]
     Case { path: String, source: serde_json::Error },
+    #[error("cannot write: {0}")]
+    Write(#[from] std::io::Error),
     #[error("line {row} of the events is not a click")]
     Click { row: u64 },
 }
@@ -49,6 +51,18 @@ pub fn run(path: &Path) -> Result<Vec<Line>, Error> {
     }
     rejected.extend(found);
     Ok(rejected)
+}
+
+/// Writes what [`run`] finds, a line of JSON each.
+///
+/// # Errors
+/// What cannot be read or written.
+pub fn print(path: &Path, out: &mut impl std::io::Write) -> Result<(), Error> {
+    for line in run(path)? {
+        serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
 }
 
 fn find(case: &Case, spec: &PatternSpec, built: Built, clicks: &[Arc<Click>]) -> Vec<Line> {
