@@ -97,8 +97,8 @@ fn count(output: &Output<'_, Click>, first: usize, alerts: &mut [u64; 6], rows: 
     }
 }
 
-fn stage(name: &str, contiguity: Contiguity, condition: Option<ConditionId>) -> Stage {
-    Stage { condition, ..Stage::new(name, contiguity) }
+fn stage(name: &str, contiguity: Contiguity, condition: ConditionId) -> Stage {
+    Stage { condition: Some(condition), ..Stage::new(name, contiguity) }
 }
 
 fn add(matcher: &mut Matcher<Click>, mut stages: Vec<Stage>, within: i64, timeouts: bool) -> Result<(), Failure> {
@@ -112,9 +112,9 @@ fn add(matcher: &mut Matcher<Click>, mut stages: Vec<Stage>, within: i64, timeou
 /// Cross-sell, abandoned cart, purchase intent.
 fn by_session() -> Result<Matcher<Click>, Failure> {
     let mut conditions = Conditions::default();
-    let view = conditions.event(|click: &Click| click.kind == Kind::View);
-    let cart = conditions.event(|click: &Click| click.kind == Kind::Cart && click.price > 200.0);
-    let purchase = conditions.event(|click: &Click| click.kind == Kind::Purchase);
+    let view = conditions.event(|click: &Click| click.kind == Kind::View)?;
+    let cart = conditions.event(|click: &Click| click.kind == Kind::Cart && click.price > 200.0)?;
+    let purchase = conditions.event(|click: &Click| click.kind == Kind::Purchase)?;
     let mut matcher = Matcher::new(conditions, Limits::default());
     let next = Contiguity::Next;
     add(&mut matcher, vec![stage("first", next, view), stage("second", next, view)], 5 * MINUTE, false)?;
@@ -128,13 +128,13 @@ fn by_session() -> Result<Matcher<Click>, Failure> {
 /// Price sensitivity, churn.
 fn by_user() -> Result<Matcher<Click>, Failure> {
     let mut conditions = Conditions::default();
-    let view = conditions.event(|click: &Click| click.kind == Kind::View);
-    let cart = conditions.event(|click: &Click| click.kind == Kind::Cart);
-    let purchase = conditions.event(|click: &Click| click.kind == Kind::Purchase);
+    let view = conditions.event(|click: &Click| click.kind == Kind::View)?;
+    let cart = conditions.event(|click: &Click| click.kind == Kind::Cart)?;
+    let purchase = conditions.event(|click: &Click| click.kind == Kind::Purchase)?;
     let cheaper = conditions.taken(|click: &Click, taken| {
         let same = |first: &Click| click.product == first.product && click.price < first.price;
         click.kind == Kind::View && taken.first(0).is_some_and(same)
-    });
+    })?;
     let mut matcher = Matcher::new(conditions, Limits::default());
     let next = Contiguity::Next;
     let drop = vec![stage("view", next, view), stage("drop", next, cheaper), stage("cart", next, cart)];

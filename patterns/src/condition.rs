@@ -1,6 +1,6 @@
 //! Conditions on events, and what is known of them for the event at hand.
 
-use crate::Taken;
+use crate::{Malformed, Taken};
 
 /// A condition's place in [`Conditions`].
 pub type ConditionId = u16;
@@ -33,20 +33,30 @@ impl<E> std::fmt::Debug for Conditions<E> {
 }
 
 impl<E> Conditions<E> {
-    /// Adds a condition on the event alone; `None` when there are 65,535 already.
-    pub fn event(&mut self, holds: impl Fn(&E) -> bool + Send + Sync + 'static) -> Option<ConditionId> {
+    /// Adds a condition on the event alone.
+    ///
+    /// # Errors
+    /// When there are too many already.
+    pub fn event(&mut self, holds: impl Fn(&E) -> bool + Send + Sync + 'static) -> Result<ConditionId, Malformed> {
         self.push(Condition::Event(Box::new(holds)))
     }
 
-    /// Adds a condition that also looks at the events taken before.
-    pub fn taken(&mut self, holds: impl Fn(&E, &Taken<'_, E>) -> bool + Send + Sync + 'static) -> Option<ConditionId> {
+    /// Adds a condition that also looks at the events taken before the one at hand.
+    ///
+    /// # Errors
+    /// When there are too many already.
+    pub fn taken(
+        &mut self,
+        holds: impl Fn(&E, &Taken<'_, E>) -> bool + Send + Sync + 'static,
+    ) -> Result<ConditionId, Malformed> {
         self.push(Condition::Taken(Box::new(holds)))
     }
 
-    fn push(&mut self, condition: Condition<E>) -> Option<ConditionId> {
-        let id = ConditionId::try_from(self.all.len()).ok().filter(|&id| id < ConditionId::MAX)?;
+    fn push(&mut self, condition: Condition<E>) -> Result<ConditionId, Malformed> {
+        let limit = usize::from(ConditionId::MAX);
+        let id = ConditionId::try_from(self.all.len()).map_err(|_| Malformed::TooManyConditions { limit })?;
         self.all.push(condition);
-        Some(id)
+        Ok(id)
     }
 
     #[must_use]

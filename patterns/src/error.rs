@@ -2,7 +2,7 @@
 
 use crate::Contiguity;
 
-/// Why a pattern is refused. All but the last two are Flink's own reasons.
+/// Why a pattern is refused. All but the last three are Flink's own reasons.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("stage {stage:?} forbids events right after an optional stage: write one pattern with and one without it")]
@@ -43,6 +43,8 @@ pub enum Malformed {
     NoStart,
     #[error("the pattern needs more than {limit} states: use smaller numbers")]
     TooLarge { limit: usize },
+    #[error("there are more than {limit} conditions: use fewer patterns")]
+    TooManyConditions { limit: usize },
 }
 
 /// Saved state that does not fit the patterns it is restored for.

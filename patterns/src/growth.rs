@@ -96,7 +96,7 @@ mod tests {
 
     fn growth(second: impl FnOnce(&mut Stage), window: Option<i64>) -> Growth {
         let mut conditions = Conditions::<u8>::default();
-        let [a, b] = [conditions.event(|event| *event == 1), conditions.event(|event| *event == 2)];
+        let [a, b] = [1, 2].map(|letter| conditions.event(move |event| *event == letter).ok());
         let first = Stage { condition: a, ..Stage::new("a", Contiguity::Next) };
         let mut stage = Stage { condition: b, within: window, ..Stage::new("b", Contiguity::Next) };
         second(&mut stage);

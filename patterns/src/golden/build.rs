@@ -24,7 +24,8 @@ pub fn build(spec: &PatternSpec) -> Result<Built, Malformed> {
     let begin = spec.stages.iter().rposition(|stage| stage.contiguity == schema::Contiguity::Begin).unwrap_or(0);
     let written = spec.stages.get(begin..).unwrap_or_default();
     let pages: Arc<[String]> = written.iter().map(|stage| page(&stage.name).to_owned()).collect();
-    let mut stages: Vec<Stage> = written.iter().map(|stage| convert(stage, &pages, &mut conditions)).collect();
+    let stages: Result<Vec<Stage>, _> = written.iter().map(|stage| convert(stage, &pages, &mut conditions)).collect();
+    let mut stages = stages?;
     if let (Some(last), Some(_)) = (stages.last_mut(), spec.within_ms) {
         match spec.within_type.as_deref() {
             Some("previous_and_current") => last.within_previous = spec.within_ms,
@@ -39,7 +40,11 @@ fn page(name: &str) -> &str {
     name.split(':').next().unwrap_or_default()
 }
 
-fn convert(stage: &schema::Stage, pages: &Arc<[String]>, conditions: &mut Conditions<Arc<Click>>) -> Stage {
+fn convert(
+    stage: &schema::Stage,
+    pages: &Arc<[String]>,
+    conditions: &mut Conditions<Arc<Click>>,
+) -> Result<Stage, Malformed> {
     let quant = stage.quant.clone().unwrap_or_default();
     let times = match (quant.times, quant.from, quant.to, quant.at_least) {
         (Some(n), ..) => Times::Exactly(n),
@@ -47,8 +52,8 @@ fn convert(stage: &schema::Stage, pages: &Arc<[String]>, conditions: &mut Condit
         (None, None, _, Some(n)) => Times::AtLeast(n),
         (None, None, _, None) => Times::Once,
     };
-    Stage {
-        condition: stage.condition.as_ref().and_then(|condition| add(condition, pages, conditions)),
+    Ok(Stage {
+        condition: stage.condition.as_ref().map(|condition| add(condition, pages, conditions)).transpose()?,
         times,
         inner: match quant.inner {
             schema::Inner::Relaxed => Inner::Relaxed,
@@ -57,10 +62,10 @@ fn convert(stage: &schema::Stage, pages: &Arc<[String]>, conditions: &mut Condit
         },
         greedy: quant.greedy,
         optional: quant.optional,
-        until: quant.until.as_ref().and_then(|until| add(until, pages, conditions)),
+        until: quant.until.as_ref().map(|until| add(until, pages, conditions)).transpose()?,
         within: stage.within_ms,
         ..Stage::new(&stage.name, contiguity(stage.contiguity))
-    }
+    })
 }
 
 fn contiguity(written: schema::Contiguity) -> Contiguity {
@@ -101,7 +106,11 @@ impl Scene for Behind<'_> {
     }
 }
 
-fn add(condition: &Condition, pages: &Arc<[String]>, conditions: &mut Conditions<Arc<Click>>) -> Option<ConditionId> {
+fn add(
+    condition: &Condition,
+    pages: &Arc<[String]>,
+    conditions: &mut Conditions<Arc<Click>>,
+) -> Result<ConditionId, Malformed> {
     let (tree, pages) = (condition.clone(), Arc::clone(pages));
     if looks_back(condition) {
         conditions
@@ -156,7 +165,7 @@ pub fn refusal(malformed: &Malformed) -> (&'static str, String) {
             "NotFollowedBy is not supported without windowTime as a last part of a Pattern!"
         }
         Malformed::NoStart => return ("java.lang.NullPointerException", malformed.to_string()),
-        Malformed::TooLarge { .. } => return (ARGUMENT, malformed.to_string()),
+        Malformed::TooLarge { .. } | Malformed::TooManyConditions { .. } => return (ARGUMENT, malformed.to_string()),
     };
     (MALFORMED, fixed.into())
 }
