@@ -63,6 +63,20 @@ impl<E> KeyState<E> {
         self.events.slots.capacity() > 64 || self.waiting.spilled()
     }
 
+    /// Makes it the state of other patterns: `from` has, for each of them, the number that it had before, if it is the same.
+    /// What belongs to none of them is forgotten.
+    pub fn rearrange(&mut self, from: &[Option<usize>]) {
+        if self.runs.is_empty() {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.runs);
+        let kept = |from: &Option<usize>| from.and_then(|place| before.get_mut(place)?.take());
+        self.runs = from.iter().map(kept).collect();
+        for mut runs in before.into_iter().flatten() {
+            runs.release_all(&mut self.events);
+        }
+    }
+
     /// Open runs and held back matches of all patterns.
     #[must_use]
     pub fn runs(&self) -> usize {

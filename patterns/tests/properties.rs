@@ -156,3 +156,38 @@ fn a_full_key_says_so() {
     assert_eq!(matcher.push(&mut state, 6, event, 5), Arrival::Waiting);
     assert_eq!(matcher.push(&mut state, 6, event, 5), Arrival::Full);
 }
+
+#[test]
+fn a_pattern_that_stays_keeps_its_runs_when_others_change() {
+    let stage = |name: &str, letter, contiguity| patterns::Stage {
+        condition: Some(letter),
+        within: Some(50),
+        ..patterns::Stage::new(name, contiguity)
+    };
+    let draft = |last| {
+        let stages =
+            vec![stage("a", 0, patterns::Contiguity::Next), stage("z", last, patterns::Contiguity::FollowedBy)];
+        Draft { stages, ..Draft::default() }.check().expect("a good pattern")
+    };
+    let (b, c) = (draft(1), draft(2));
+    let of = |patterns: &[&patterns::Pattern]| {
+        let mut matcher = Matcher::new(conditions(), Limits::default());
+        for pattern in patterns {
+            matcher.add(pattern, false).expect("a checked pattern compiles");
+        }
+        matcher
+    };
+    let event = |letter, row| Event { letter, price: 0, row };
+    let mut state = KeyState::default();
+    let (mut before, mut after) = (of(&[&b, &c]), of(&[&c]));
+    before.push(&mut state, 1, event(b'a', 0), 0);
+    before.advance(&mut state, 1, &mut |_| {});
+    state.rearrange(&[Some(1)]);
+    let mut all = Vec::new();
+    for (at, letter) in [(2, b'b'), (3, b'c')] {
+        after.push(&mut state, at, event(letter, u32::from(letter)), at - 1);
+        after.advance(&mut state, at, &mut |output| all.push(told(&output)));
+    }
+    assert_eq!(all, [("match", 3, vec![(0, 0), (1, 99)])]);
+    assert_eq!((state.is_empty(), state.events()), (true, 0));
+}
