@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, reason = "an example reports")]
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use patterns::{ConditionId, Conditions, Contiguity, Draft, Keys, Limits, Matcher, Output, Skip, Stage, Times};
@@ -48,13 +47,16 @@ fn main() -> Result<(), Failure> {
     let started = processor_time()?;
     let mut newest = i64::MIN;
     for copy in 0..copies {
+        let prefix = format!("{copy:x}-");
+        session.clone_from(&prefix);
+        user.clone_from(&prefix);
         for line in text.lines().skip(1) {
             let (mut click, of_user, of_session) = parse(line, &mut categories).ok_or("not a click")?;
             click.at += SHIFT * i64::try_from(copy)?;
-            session.clear();
-            write!(session, "{copy:x}{of_session}")?;
-            user.clear();
-            write!(user, "{copy:x}-{of_user}")?;
+            for (key, of_file) in [(&mut session, of_session), (&mut user, of_user)] {
+                key.truncate(prefix.len());
+                key.push_str(of_file);
+            }
             sessions.push(&session, click.at, click);
             users.push(&user, click.at, click);
             newest = newest.max(click.at);

@@ -6,12 +6,17 @@ use std::collections::{BTreeMap, BinaryHeap};
 /// Widths of the boxes in which times further ahead are kept, as powers of two of a millisecond: 1 s, 1 min, 70 min.
 const WIDTHS: [u32; 3] = [10, 16, 22];
 
+/// How many empty boxes are kept, and how large they may be.
+const EMPTY: usize = 64;
+
 /// Times and places, sorted only as far as they are near.
 #[derive(Debug, Default)]
 pub struct Due {
     near: BinaryHeap<Reverse<(i64, u32)>>,
     /// By width, then by time.
     far: [BTreeMap<i64, Vec<(i64, u32)>>; WIDTHS.len()],
+    /// Empty boxes, used again.
+    empty: Vec<Vec<(i64, u32)>>,
     now: i64,
 }
 
@@ -21,7 +26,8 @@ impl Due {
         let boxes = WIDTHS.iter().zip(&mut self.far).rev();
         for (&width, far) in boxes {
             if at >> width > self.now >> width {
-                far.entry(at >> width).or_default().push((at, place));
+                let empty = || self.empty.pop().unwrap_or_default();
+                far.entry(at >> width).or_insert_with(empty).push((at, place));
                 return;
             }
         }
@@ -41,8 +47,11 @@ impl Due {
     /// Opens the boxes that time has reached.
     fn unpack(&mut self) {
         for level in (0..WIDTHS.len()).rev() {
-            while let Some(open) = self.reached(level) {
-                open.into_iter().for_each(|(at, place)| self.push(at, place));
+            while let Some(mut open) = self.reached(level) {
+                open.drain(..).for_each(|(at, place)| self.push(at, place));
+                if self.empty.len() < EMPTY && open.capacity() <= EMPTY {
+                    self.empty.push(open);
+                }
             }
         }
     }

@@ -22,7 +22,7 @@ pub struct Keys<E> {
 
 #[derive(Debug)]
 struct Slot<E> {
-    key: Box<str>,
+    key: String,
     state: KeyState<E>,
     /// When it is looked at for an event, and for a window; never later than needed.
     event_due: i64,
@@ -105,26 +105,27 @@ impl<E> Keys<E> {
 
     fn place(&mut self, key: &str) -> u32 {
         let hash = self.hasher.hash_one(key);
-        if let Some(&place) = self.places.find(hash, |&place| *self.slots[place as usize].key == *key) {
+        if let Some(&place) = self.places.find(hash, |&place| self.slots[place as usize].key == key) {
             return place;
         }
         let place = if let Some(place) = self.free.pop() {
             // What is empty keeps its room.
-            self.slots[place as usize].key = key.into();
+            self.slots[place as usize].key.clear();
+            self.slots[place as usize].key.push_str(key);
             place
         } else {
             let state = KeyState::default();
-            self.slots.push(Slot { key: key.into(), state, event_due: i64::MAX, window_due: i64::MAX });
+            self.slots.push(Slot { key: key.to_owned(), state, event_due: i64::MAX, window_due: i64::MAX });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
         let (slots, hasher) = (&self.slots, &self.hasher);
-        self.places.insert_unique(hash, place, |&place| hasher.hash_one(&*slots[place as usize].key));
+        self.places.insert_unique(hash, place, |&place| hasher.hash_one(slots[place as usize].key.as_str()));
         place
     }
 
     fn forget(&mut self, place: u32) {
         let slot = &mut self.slots[place as usize];
-        let hash = self.hasher.hash_one(&*slot.key);
+        let hash = self.hasher.hash_one(slot.key.as_str());
         if let Ok(entry) = self.places.find_entry(hash, |&other| other == place) {
             entry.remove();
         }

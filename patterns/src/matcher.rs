@@ -7,7 +7,7 @@ use crate::store::Events;
 use crate::{Arrival, Conditions, KeyState, Limits, Malformed, Output, Pattern, Taken};
 
 /// How many empty [`Runs`] are kept.
-const SPARE: usize = 256;
+const SPARE: usize = 1024;
 
 #[derive(Debug)]
 struct Entry {
