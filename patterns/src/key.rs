@@ -41,8 +41,8 @@ pub struct KeyState<E> {
     pub(crate) waiting: SmallVec<[u32; 4]>,
     /// How many events of the key were matched since it was remembered.
     pub(crate) matched: u64,
-    /// One for each pattern, or none at all.
-    pub(crate) runs: Vec<Option<Runs>>,
+    /// By the number of the pattern; only of those that remember something.
+    pub(crate) runs: Vec<(u32, Runs)>,
 }
 
 impl<E> Default for KeyState<E> {
@@ -55,7 +55,7 @@ impl<E> KeyState<E> {
     /// Whether nothing is remembered: the state can be forgotten.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.runs.iter().all(Option::is_none)
+        self.waiting.is_empty() && self.runs.is_empty()
     }
 
     /// Whether it takes much room, empty as it may be.
@@ -66,21 +66,19 @@ impl<E> KeyState<E> {
     /// Makes it the state of other patterns: `from` has, for each of them, the number that it had before, if it is the same.
     /// What belongs to none of them is forgotten.
     pub fn rearrange(&mut self, from: &[Option<usize>]) {
-        if self.runs.is_empty() {
-            return;
+        for (pattern, mut runs) in std::mem::take(&mut self.runs) {
+            match from.iter().position(|from| *from == Some(pattern as usize)).map(u32::try_from) {
+                Some(Ok(now)) => self.runs.push((now, runs)),
+                _ => runs.release_all(&mut self.events),
+            }
         }
-        let mut before = std::mem::take(&mut self.runs);
-        let kept = |from: &Option<usize>| from.and_then(|place| before.get_mut(place)?.take());
-        self.runs = from.iter().map(kept).collect();
-        for mut runs in before.into_iter().flatten() {
-            runs.release_all(&mut self.events);
-        }
+        self.runs.sort_unstable_by_key(|(pattern, _)| *pattern);
     }
 
     /// Open runs and held back matches of all patterns.
     #[must_use]
     pub fn runs(&self) -> usize {
-        self.runs.iter().flatten().map(|runs| runs.partial.len() + runs.completed().len()).sum()
+        self.runs.iter().map(|(_, runs)| runs.partial.len() + runs.completed().len()).sum()
     }
 
     /// Events that are kept, because they wait or because a run took them.

@@ -61,10 +61,6 @@ impl<E> Matcher<E> {
         self.patterns.get(pattern).map(|entry| &entry.automaton)
     }
 
-    pub(crate) fn automata(&self) -> impl ExactSizeIterator<Item = &Automaton> {
-        self.patterns.iter().map(|entry| &entry.automaton)
-    }
-
     /// Takes in an event of the key at `at` (milliseconds), which waits until the watermark reaches it. Events of the same
     /// time keep the order of their arrival.
     pub fn push(&self, state: &mut KeyState<E>, at: i64, event: E, watermark: i64) -> Arrival {
@@ -97,9 +93,11 @@ impl<E> Matcher<E> {
 
     /// When the key must be looked at for its windows.
     pub(crate) fn window_due(&self, state: &KeyState<E>) -> Option<i64> {
-        let runs = state.runs.iter().zip(&self.patterns);
-        let due = runs.filter_map(|(runs, entry)| runs.as_ref()?.due(&entry.automaton, entry.visible));
-        due.map(|(_, latest)| latest).min()
+        let due = |(pattern, runs): &(u32, Runs)| {
+            let entry = self.patterns.get(*pattern as usize)?;
+            runs.due(&entry.automaton, entry.visible).map(|(_, latest)| latest)
+        };
+        state.runs.iter().filter_map(due).min()
     }
 
     /// Matches all events that `watermark` has reached, and lets runs go whose window has closed. At the end of the input,
@@ -125,8 +123,13 @@ impl<E> Matcher<E> {
         }
         state.waiting.drain(..reached);
         self.began = began;
-        for pattern in 0..state.runs.len() {
-            self.close(state, pattern, watermark, reached > 0, out);
+        let mut place = 0;
+        while place < state.runs.len() {
+            if self.close(state, place, watermark, reached > 0, out) {
+                keep(&mut self.spare, state.runs.remove(place).1);
+            } else {
+                place += 1;
+            }
         }
         if state.is_empty() {
             state.matched = 0;
@@ -135,13 +138,15 @@ impl<E> Matcher<E> {
 
     /// Forgets a key all of whose runs have left their windows unseen, without looking at them one by one.
     fn forget(&mut self, state: &mut KeyState<E>, watermark: i64) -> bool {
-        let mut all = state.runs.iter().zip(&self.patterns);
-        let faded = |runs: &Runs, entry: &Entry| runs.has_faded(&entry.automaton, entry.visible, watermark);
-        if !all.all(|(runs, entry)| runs.as_ref().is_none_or(|runs| faded(runs, entry))) {
+        let faded = |(pattern, runs): &(u32, Runs)| {
+            let entry = self.patterns.get(*pattern as usize);
+            entry.is_none_or(|entry| runs.has_faded(&entry.automaton, entry.visible, watermark))
+        };
+        if !state.runs.iter().all(faded) {
             return false;
         }
-        for runs in &mut state.runs {
-            keep(&mut self.spare, runs.take());
+        for (_, runs) in state.runs.drain(..) {
+            keep(&mut self.spare, runs);
         }
         state.events.clear();
         state.matched = 0;
@@ -160,23 +165,19 @@ impl<E> Matcher<E> {
         let arrived = Arrived { event, at: state.events.at(event), order: state.matched };
         state.events.set_order(event, arrived.order);
         state.matched += 1;
-        for (pattern, began) in began.iter_mut().enumerate() {
-            let Some(entry) = self.patterns.get(pattern) else { break };
-            let remembered = state.runs.get(pattern).is_some_and(Option::is_some);
-            if !remembered && !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
-                continue;
-            }
-            if state.runs.is_empty() {
-                state.runs.resize_with(self.patterns.len(), || None);
-            }
-            let Some(slot) = state.runs.get_mut(pattern) else { break };
-            let runs = slot.get_or_insert_with(|| match self.spare.pop() {
-                Some(mut runs) => {
-                    runs.begin_anew(&entry.automaton);
-                    runs
+        let mut place = 0;
+        for ((pattern, entry), began) in (0_u32..).zip(&self.patterns).zip(began) {
+            if state.runs.get(place).is_none_or(|(of, _)| *of != pattern) {
+                if !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
+                    continue;
                 }
-                None => Runs::unbegun(&entry.automaton),
-            });
+                let mut runs = self.spare.pop().unwrap_or_default();
+                runs.begin_anew(&entry.automaton);
+                state.runs.insert(place, (pattern, runs));
+            }
+            let Some((_, runs)) = state.runs.get_mut(place) else { break };
+            place += 1;
+            let pattern = pattern as usize;
             let (known, room) = (&mut self.known, &mut self.room);
             let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
             if new_time {
@@ -191,19 +192,20 @@ impl<E> Matcher<E> {
         }
     }
 
-    /// Brings one pattern to the watermark, if Flink would look at the key for it.
+    /// Brings one pattern to the watermark, if Flink would look at the key for it; returns whether nothing is left of it.
     fn close(
         &mut self,
         state: &mut KeyState<E>,
-        pattern: usize,
+        place: usize,
         watermark: i64,
         matched: bool,
         out: &mut dyn FnMut(Output<'_, E>),
-    ) {
-        let (Some(entry), Some(slot)) = (self.patterns.get(pattern), state.runs.get_mut(pattern)) else { return };
-        let Some(runs) = slot else { return };
+    ) -> bool {
+        let Some((pattern, runs)) = state.runs.get_mut(place) else { return false };
+        let pattern = *pattern as usize;
+        let Some(entry) = self.patterns.get(pattern) else { return true };
         if !matched && runs.due(&entry.automaton, entry.visible).is_none_or(|(due, _)| due > watermark) {
-            return;
+            return false;
         }
         let (known, room) = (&mut self.known, &mut self.room);
         let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
@@ -211,10 +213,11 @@ impl<E> Matcher<E> {
         if let Some(rare) = &mut runs.rare {
             rare.timers.retain(|&timer| timer > watermark);
         }
-        if runs.is_over() {
+        let over = runs.is_over();
+        if over {
             runs.release_all(&mut state.events);
-            keep(&mut self.spare, slot.take());
         }
+        over
     }
 }
 
@@ -241,6 +244,8 @@ fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, event
 }
 
 /// Keeps the room of runs that are over.
-fn keep(spare: &mut Vec<Runs>, runs: Option<Runs>) {
-    spare.extend(runs.filter(|runs| runs.is_small() && spare.len() < SPARE));
+fn keep(spare: &mut Vec<Runs>, runs: Runs) {
+    if runs.is_small() && spare.len() < SPARE {
+        spare.push(runs);
+    }
 }

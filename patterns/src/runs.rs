@@ -82,13 +82,7 @@ pub struct Arrived {
 }
 
 impl Runs {
-    pub fn unbegun(automaton: &Automaton) -> Self {
-        let mut runs = Self::default();
-        runs.begin_anew(automaton);
-        runs
-    }
-
-    /// As [`Runs::unbegun`], with the room of runs that are over.
+    /// Makes them those of a key that nothing has begun in, in the room of runs that are over.
     pub fn begin_anew(&mut self, automaton: &Automaton) {
         self.partial.clear();
         self.chains.clear();

@@ -16,7 +16,8 @@ pub struct Saved<E> {
     events: Vec<(i64, u64, E)>,
     /// Places of `events`, by time and arrival.
     waiting: Vec<u32>,
-    runs: Vec<Option<SavedRuns>>,
+    /// By the number of the pattern.
+    runs: Vec<(u32, SavedRuns)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl<E: Clone> KeyState<E> {
         Saved {
             matched: self.matched,
             waiting: self.waiting.iter().map(|&event| place(event)).collect(),
-            runs: self.runs.iter().map(|runs| runs.as_ref().map(|runs| save_runs(runs, place))).collect(),
+            runs: self.runs.iter().map(|(pattern, runs)| (*pattern, save_runs(runs, place))).collect(),
             events,
         }
     }
@@ -103,15 +104,12 @@ impl<E> Matcher<E> {
             state.events.retain(event);
             state.waiting.push(event);
         }
-        if saved.runs.len() > self.automata().len() {
-            return Err(BrokenState("it is of more patterns"));
-        }
-        for (runs, automaton) in saved.runs.into_iter().zip(self.automata()) {
-            let runs = runs.map(|runs| restore_runs(runs, automaton, &mut state.events)).transpose()?;
-            state.runs.push(runs);
-        }
-        if !state.runs.is_empty() {
-            state.runs.resize_with(self.automata().len(), || None);
+        for (pattern, runs) in saved.runs {
+            let behind = state.runs.last().is_none_or(|(before, _)| *before < pattern);
+            let Some(automaton) = self.automaton(pattern as usize).filter(|_| behind) else {
+                return Err(BrokenState("it is of other patterns"));
+            };
+            state.runs.push((pattern, restore_runs(runs, automaton, &mut state.events)?));
         }
         // Each event was held while its users were counted.
         for event in 0..known {
