@@ -67,7 +67,7 @@ pub struct Common {
     #[arg(long, env = "CLIENTELE_GROUP", value_name = "NAME")]
     pub group: Option<String>,
     /// Settings in TOML; the environment and flags go before it
-    #[arg(long, env = "CLIENTELE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "CLIENTELE_SPEED_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 

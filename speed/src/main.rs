@@ -34,7 +34,11 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(args.quiet);
     let config = RawConfig::read(args.common.config.as_deref())?.check(args)?;
-    runtime()?.block_on(speed::run::run(config, asked_to_stop()))?;
+    let runtime = runtime()?;
+    let ran = runtime.block_on(speed::run::run(config, asked_to_stop()));
+    // A request to brokers that do not answer would hold it up.
+    runtime.shutdown_background();
+    ran?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -62,7 +63,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     let lake = Lake::open_existing(&config.place.lake)?;
     let stopped = || shared.stop.load(Ordering::Relaxed);
     let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
-    let plan = prepare(&config, &lake).await?;
+    let plan = tokio::select! {
+        plan = prepare(&config, &lake) => plan?,
+        () = shared.stopped() => return Ok(()),
+    };
     let topology = Arc::new(topology(&plan));
     tokio::spawn(Arc::clone(&catalog).keep_up(watch));
     shared.health.ready.store(true, Ordering::Relaxed);
@@ -226,7 +230,7 @@ fn keep_working(
                 pauses += 1;
                 tracing::warn!(worker = number, reason, "the worker ended; another one starts in {pause:?}");
                 shared.health.metrics.restarts.inc();
-                thread::sleep(pause);
+                shared.waited(pause);
             }
             Err(failure) => return shared.fail(failure),
         }
@@ -305,6 +309,13 @@ impl Shared {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Until the run stops.
+    async fn stopped(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits so long, or until the run stops: whether it has.
     fn waited(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
@@ -355,8 +366,11 @@ impl Names {
         let host = host.trim();
         for number in 0..1_000 {
             let process = format!("{host}-{number}");
-            let path = std::env::temp_dir().join(format!("clientele-{group}-{process}.lock"));
-            let Ok(file) = File::options().create(true).append(true).open(path) else { break };
+            // One place for all of a machine: where temporary files go is often each service's own.
+            let name = format!("clientele-{group}-{process}.lock");
+            let open = |folder: &Path| File::options().create(true).append(true).open(folder.join(&name));
+            let file = open(Path::new("/run/lock")).or_else(|_| open(&std::env::temp_dir()));
+            let Ok(file) = file else { break };
             if file.try_lock().is_ok() {
                 return Self { process, _claim: Some(file) };
             }

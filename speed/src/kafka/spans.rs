@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::frame::{Record, TopicId, TopicPartition};
 use crate::worker::port::Committed;
 
+/// Offsets that are read to tell records from marks.
+const LOOKED_AT: i64 = 64;
 const ASK: Duration = Duration::from_secs(5);
 /// Brokers that send nothing for so long are taken to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -138,6 +140,25 @@ impl Spans {
             .fetch_watermarks(topic, partition_number(partition), ASK)
             .map_err(asking(topic, "its offsets"))?;
         Ok(Ends { low, end })
+    }
+
+    /// Committed records from `position` on. Transactions leave marks and what they took back behind: where little is left, it
+    /// is looked at, so that nothing to do is 0.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub fn behind(&self, topic: &str, partition: u32, position: i64, ends: &Ends) -> Result<i64> {
+        let from = position.max(ends.low);
+        let left = (ends.end - from).max(0);
+        if left > LOOKED_AT {
+            return Ok(left);
+        }
+        let mut records = 0;
+        self.read::<Error>(topic, partition, from..ends.end, |record| {
+            records += i64::from(record.is_some());
+            Ok(())
+        })?;
+        Ok(records)
     }
 
     /// Hands every committed record of `span` to `each`, in order; `None` tells that nothing has come for a moment, so that it may

@@ -1,0 +1,88 @@
+//! Which key is due when: a queue for many keys, most of whose times lie far ahead.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// Widths of the boxes in which times further ahead are kept, as powers of two of a millisecond: 1 s, 1 min, 70 min.
+const WIDTHS: [u32; 3] = [10, 16, 22];
+
+/// How many empty boxes are kept, and how large they may be.
+const EMPTY: usize = 64;
+
+/// Times and places, sorted only as far as they are near.
+#[derive(Debug, Default)]
+pub struct Due {
+    near: BinaryHeap<Reverse<(i64, u32)>>,
+    /// By width, then by time.
+    far: [BTreeMap<i64, Vec<(i64, u32)>>; WIDTHS.len()],
+    /// Empty boxes, used again.
+    empty: Vec<Vec<(i64, u32)>>,
+    now: i64,
+}
+
+impl Due {
+    pub fn push(&mut self, at: i64, place: u32) {
+        // The widest box that does not reach back to now.
+        let boxes = WIDTHS.iter().zip(&mut self.far).rev();
+        for (&width, far) in boxes {
+            if at >> width > self.now >> width {
+                let empty = || self.empty.pop().unwrap_or_default();
+                far.entry(at >> width).or_insert_with(empty).push((at, place));
+                return;
+            }
+        }
+        self.near.push(Reverse((at, place)));
+    }
+
+    /// The next that is due at `now`, in order of time.
+    pub fn pop(&mut self, now: i64) -> Option<(i64, u32)> {
+        if now > self.now {
+            self.now = now;
+            self.unpack();
+        }
+        self.near.peek().filter(|Reverse((at, _))| *at <= now)?;
+        self.near.pop().map(|Reverse(due)| due)
+    }
+
+    /// Opens the boxes that time has reached.
+    fn unpack(&mut self) {
+        for level in (0..WIDTHS.len()).rev() {
+            while let Some(mut open) = self.reached(level) {
+                open.drain(..).for_each(|(at, place)| self.push(at, place));
+                if self.empty.len() < EMPTY && open.capacity() <= EMPTY {
+                    self.empty.push(open);
+                }
+            }
+        }
+    }
+
+    fn reached(&mut self, level: usize) -> Option<Vec<(i64, u32)>> {
+        let (width, far) = (WIDTHS.get(level)?, self.far.get_mut(level)?);
+        let first = far.first_entry()?;
+        (*first.key() <= self.now >> width).then(|| first.remove())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_in_order_however_far_ahead_they_were() {
+        let mut due = Due::default();
+        let times = [5, 1_000_000_000_000, 70_000, 70_001, 1_025, 1_023, 5_000_000, i64::MAX, -7];
+        for (place, at) in (0..).zip(times) {
+            due.push(at, place);
+        }
+        let mut came = Vec::new();
+        for now in [-10, 4, 1_024, 69_000, 70_000, 80_000, 4_999_999, 1_000_000_000_000, i64::MAX] {
+            while let Some((at, place)) = due.pop(now) {
+                assert!(at <= now);
+                came.push((at, place));
+            }
+        }
+        let mut sorted: Vec<_> = times.into_iter().zip(0..).collect();
+        sorted.sort_unstable();
+        assert_eq!(came, sorted);
+    }
+}

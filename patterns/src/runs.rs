@@ -1,0 +1,290 @@
+//! The runs of one pattern over the events of one key.
+
+use crate::automaton::{Automaton, Decision, Step};
+use crate::compile::{Kind, StateId};
+use crate::condition::Known;
+use crate::heap::{self, Heap};
+use crate::store::{Chains, Events, NONE};
+use crate::{Conditions, Found, Output, Taken};
+
+/// The start of the run that has not begun: behind all others.
+pub const UNBEGUN: u64 = u64::MAX;
+
+/// How much longer than needed a run may be kept, milliseconds.
+const LONGEST_DELAY: i64 = 3_600_000;
+
+/// A partial match: the state it is in, and the chain of events it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The order of its first event; runs are sorted by it.
+    pub start: u64,
+    pub start_at: i64,
+    /// The last node of its chain.
+    pub node: u32,
+    pub state: StateId,
+}
+
+/// What one pattern remembers about one key.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// A heap by start; among them the run that has not begun.
+    pub partial: Heap,
+    /// When the oldest began; none that has begun: `i64::MAX`.
+    pub oldest: i64,
+    /// When the last one that ever began did.
+    pub newest: i64,
+    /// Something forbidden came before the first event was taken: Flink then never begins again.
+    pub cannot_begin: bool,
+    pub chains: Chains,
+    /// What few patterns need, apart, so that the runs of a key lie close together.
+    pub rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Rare {
+    /// Matches that a skip strategy holds back, a heap by start.
+    pub completed: Heap,
+    /// When Flink would look at the key although nothing came; only kept where two kinds of windows meet.
+    pub timers: Vec<i64>,
+}
+
+/// One pattern, the events, and room to work in.
+pub struct Work<'w, E> {
+    pub pattern: usize,
+    pub automaton: &'w Automaton,
+    pub wants_timeouts: bool,
+    pub conditions: &'w Conditions<E>,
+    pub known: &'w mut Known,
+    pub events: &'w mut Events<E>,
+    pub room: &'w mut Room,
+    pub out: &'w mut dyn FnMut(Output<'_, E>),
+}
+
+/// Buffers that are kept from event to event.
+#[derive(Debug, Default)]
+pub struct Room {
+    pub(super) path: Vec<(u16, u32)>,
+    next: Heap,
+    pub(super) finished: Heap,
+    /// An empty heap of finished runs.
+    pub(super) completed: Heap,
+    expired: Vec<(u32, i64)>,
+    spare: Decision,
+}
+
+/// An event at its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    /// Its slot.
+    pub event: u32,
+    pub at: i64,
+    pub order: u64,
+}
+
+impl Runs {
+    /// Makes them those of a key that nothing has begun in, in the room of runs that are over.
+    pub fn begin_anew(&mut self, automaton: &Automaton) {
+        self.partial.clear();
+        self.chains.clear();
+        self.rare = None;
+        (self.newest, self.cannot_begin) = (i64::MIN, false);
+        self.partial.push(Run { start: UNBEGUN, start_at: i64::MAX, node: NONE, state: automaton.start() });
+        self.oldest = i64::MAX;
+    }
+
+    /// Whether it takes little room, empty.
+    pub fn is_small(&self) -> bool {
+        !self.partial.spilled() && self.chains.nodes.capacity() <= 64
+    }
+
+    /// Brings `oldest` up to date.
+    pub fn note_oldest(&mut self) {
+        self.oldest = self.partial.first().map_or(i64::MAX, |run| run.start_at);
+    }
+
+    /// Whether nothing is left to remember. Flink forgets a key when a single run is left, whichever it is.
+    pub fn is_over(&self) -> bool {
+        self.partial.len() == 1 && self.completed().is_empty()
+    }
+
+    pub fn completed(&self) -> &[Run] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.completed)
+    }
+
+    pub fn timers(&self) -> &[i64] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.timers)
+    }
+
+    /// When there is something to do without an event, at the earliest and at the latest. Where nobody can see a run leave
+    /// its window, all may leave together after the newest, and a while later.
+    pub fn due(&self, automaton: &Automaton, visible: bool) -> Option<(i64, i64)> {
+        let window = automaton.window();
+        if window <= 0 {
+            return None;
+        }
+        if automaton.has_previous_windows() {
+            return self.timers().iter().min().map(|&timer| (timer, timer));
+        }
+        if self.oldest == i64::MAX {
+            return None;
+        }
+        if visible {
+            let due = self.oldest.saturating_add(window);
+            return Some((due, due));
+        }
+        let due = self.newest.saturating_add(window);
+        Some((due, due.saturating_add(window.saturating_mul(2).min(LONGEST_DELAY))))
+    }
+
+    /// Whether all runs have left their window by `now`, unseen.
+    pub fn has_faded(&self, automaton: &Automaton, visible: bool, now: i64) -> bool {
+        !visible && !self.cannot_begin && self.due(automaton, visible).is_some_and(|(due, _)| due <= now)
+    }
+
+    /// What the event does to every run; matches go out. Returns whether a run began.
+    pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
+        let mut began = false;
+        let mut changed = false;
+        let mut old = std::mem::take(&mut self.partial);
+        let mut next = std::mem::take(&mut work.room.next);
+        next.clear();
+        for (place, run) in old.iter().enumerate() {
+            let mut spare = std::mem::take(&mut work.room.spare);
+            let decision = self.decide(run, arrived.event, &mut spare, work);
+            if decision.stays {
+                if changed {
+                    heap::push(&mut next, *run);
+                }
+            } else {
+                if !changed {
+                    next.extend_from_slice(old.get(..place).unwrap_or_default());
+                    changed = true;
+                }
+                if run.start == UNBEGUN {
+                    (began, self.newest) = (true, arrived.at);
+                    self.cannot_begin = decision.stopped;
+                }
+                self.apply(run, decision, arrived, &mut next, work);
+            }
+            work.room.spare = spare;
+        }
+        if changed {
+            old.clear();
+            old.extend_from_slice(&next);
+        }
+        self.partial = old;
+        work.room.next = next;
+        if changed {
+            self.note_oldest();
+            self.complete(arrived.at, work);
+        }
+        began
+    }
+
+    fn decide<'d, 'w: 'd, E>(
+        &self,
+        run: &Run,
+        event: u32,
+        spare: &'d mut Decision,
+        work: &mut Work<'w, E>,
+    ) -> &'d Decision {
+        let taken = Taken { events: work.events, chains: Some(&self.chains), last: run.node };
+        let (known, conditions) = (&mut *work.known, work.conditions);
+        let Some(event) = work.events.get(event) else { return spare };
+        work.automaton.decide(run.state, spare, |condition| known.holds(conditions, condition, event, &taken))
+    }
+
+    /// Replaces a run by what the decision makes of it.
+    fn apply<E>(&mut self, run: &Run, decision: &Decision, arrived: Arrived, next: &mut Heap, work: &mut Work<'_, E>) {
+        let starting = run.start == UNBEGUN;
+        for step in &decision.steps {
+            let (follower, finishes) = match *step {
+                Step::Ignore { target } => (Run { state: target, ..*run }, false),
+                Step::Take { stage, target, finishes } => {
+                    let node = self.chains.add(work.events, run.node, arrived.event, stage);
+                    let (start, start_at) =
+                        if starting { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
+                    (Run { start, start_at, node, state: target }, finishes)
+                }
+            };
+            // Held until all followers are known, so that an unwanted one goes away with its events.
+            self.chains.retain(follower.node);
+            match work.automaton.kind(follower.state) {
+                Kind::Final => self.finish(follower, work.room),
+                _ if decision.stopped => {}
+                _ => {
+                    self.chains.retain(follower.node);
+                    heap::push(next, follower);
+                }
+            }
+            if finishes {
+                self.finish(follower, work.room);
+            }
+            self.chains.release(work.events, follower.node);
+        }
+        if starting && !decision.stopped {
+            heap::push(next, *run);
+        }
+        self.chains.release(work.events, run.node);
+    }
+
+    fn finish(&mut self, run: Run, room: &mut Room) {
+        self.chains.retain(run.node);
+        heap::push(&mut room.finished, run);
+    }
+
+    /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
+    pub fn expire<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
+        let automaton = work.automaton;
+        let window = automaton.window();
+        let out_of_window = |run: &Run| window > 0 && now.wrapping_sub(run.start_at) >= window;
+        if !automaton.has_previous_windows() {
+            let over = self.oldest < i64::MAX && window > 0 && now.wrapping_sub(self.oldest) >= window;
+            if !over {
+                return;
+            }
+        }
+        let mut old = std::mem::take(&mut self.partial);
+        let mut next = std::mem::take(&mut work.room.next);
+        next.clear();
+        let mut expired = std::mem::take(&mut work.room.expired);
+        for run in &old {
+            let previous = automaton.within_previous(run.state);
+            let since_previous = if previous > 0 && run.start != UNBEGUN {
+                let taken_at = work.events.at(self.chains.event(run.node));
+                (now.wrapping_sub(taken_at) >= previous).then(|| taken_at.wrapping_add(previous))
+            } else {
+                None
+            };
+            let ended = since_previous
+                .or_else(|| (run.start != UNBEGUN && out_of_window(run)).then(|| run.start_at.wrapping_add(window)));
+            match ended {
+                None => heap::push(&mut next, *run),
+                Some(_) if automaton.kind(run.state) == Kind::Pending => heap::push(&mut work.room.finished, *run),
+                Some(at) => expired.push((run.node, at)),
+            }
+        }
+        let changed = next.len() < old.len();
+        old.clear();
+        old.extend_from_slice(&next);
+        self.partial = old;
+        work.room.next = next;
+        if changed {
+            self.note_oldest();
+            self.complete(now, work);
+            self.report_expired(&mut expired, work);
+        }
+        work.room.expired = expired;
+    }
+
+    fn report_expired<E>(&mut self, expired: &mut Vec<(u32, i64)>, work: &mut Work<'_, E>) {
+        for (node, at) in expired.drain(..) {
+            if work.wants_timeouts {
+                self.chains.path(node, &mut work.room.path);
+                let found = Found { pattern: work.pattern, at, path: &work.room.path, events: work.events };
+                (work.out)(Output::Timeout(found));
+            }
+            self.chains.release(work.events, node);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The events that runs still need, and the chains of events that runs have taken.
+#![expect(clippy::indexing_slicing, reason = "indices are handed out by these arenas, and checked when restored")]
+
+use crate::StageId;
+
+/// No node, no event.
+pub const NONE: u32 = u32::MAX;
+
+/// An event of a key, kept as long as it waits or a run refers to it.
+#[derive(Clone, Debug)]
+pub struct Slot<E> {
+    pub at: i64,
+    /// Its place among the key's events, once it is matched.
+    pub order: u64,
+    pub uses: u32,
+    pub event: Option<E>,
+}
+
+/// The events of a key.
+#[derive(Clone, Debug)]
+pub struct Events<E> {
+    pub(crate) slots: Vec<Slot<E>>,
+    /// The first free slot; its `order` is the next one.
+    free: u32,
+    used: u32,
+}
+
+impl<E> Default for Events<E> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: NONE, used: 0 }
+    }
+}
+
+impl<E> Events<E> {
+    pub fn len(&self) -> usize {
+        self.used as usize
+    }
+
+    /// Keeps an event, used once.
+    pub fn add(&mut self, at: i64, event: E) -> u32 {
+        self.used += 1;
+        let slot = Slot { at, order: 0, uses: 1, event: Some(event) };
+        if self.free == NONE {
+            self.slots.push(slot);
+            return u32::try_from(self.slots.len() - 1).unwrap_or(NONE);
+        }
+        let place = self.free;
+        self.free = u32::try_from(self.slots[place as usize].order).unwrap_or(NONE);
+        self.slots[place as usize] = slot;
+        place
+    }
+
+    /// Forgets all events.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        (self.free, self.used) = (NONE, 0);
+    }
+
+    pub fn at(&self, event: u32) -> i64 {
+        self.slots[event as usize].at
+    }
+
+    pub fn order(&self, event: u32) -> u64 {
+        self.slots[event as usize].order
+    }
+
+    pub fn set_order(&mut self, event: u32, order: u64) {
+        self.slots[event as usize].order = order;
+    }
+
+    pub fn get(&self, event: u32) -> Option<&E> {
+        self.slots[event as usize].event.as_ref()
+    }
+
+    pub fn retain(&mut self, event: u32) {
+        self.slots[event as usize].uses += 1;
+    }
+
+    pub fn release(&mut self, event: u32) {
+        let slot = &mut self.slots[event as usize];
+        slot.uses -= 1;
+        if slot.uses == 0 {
+            slot.event = None;
+            slot.order = u64::from(self.free);
+            self.free = event;
+            self.used -= 1;
+            if self.used == 0 {
+                self.clear();
+            }
+        }
+    }
+}
+
+/// One event taken by one run, behind the ones taken before.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    pub before: u32,
+    pub event: u32,
+    /// Runs in this place, and nodes behind it.
+    pub uses: u32,
+    pub stage: u16,
+}
+
+/// The chains of a pattern's runs; runs that began alike share their beginning.
+#[derive(Clone, Debug)]
+pub struct Chains {
+    pub(crate) nodes: Vec<Node>,
+    /// The first free node; its `before` is the next one.
+    free: u32,
+    used: u32,
+}
+
+impl Default for Chains {
+    fn default() -> Self {
+        Self { nodes: Vec::new(), free: NONE, used: 0 }
+    }
+}
+
+impl Chains {
+    pub fn len(&self) -> usize {
+        self.used as usize
+    }
+
+    /// A node that nobody uses yet; it uses its event and the node before.
+    pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16) -> u32 {
+        events.retain(event);
+        self.retain(before);
+        self.used += 1;
+        let node = Node { before, event, uses: 0, stage };
+        if self.free == NONE {
+            self.nodes.push(node);
+            return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
+        }
+        let place = self.free;
+        self.free = self.nodes[place as usize].before;
+        self.nodes[place as usize] = node;
+        place
+    }
+
+    pub fn retain(&mut self, node: u32) {
+        if node != NONE {
+            self.nodes[node as usize].uses += 1;
+        }
+    }
+
+    /// Gives up one use, and with the last one the node, and so on back to the beginning.
+    pub fn release<E>(&mut self, events: &mut Events<E>, mut node: u32) {
+        while node != NONE {
+            let Node { before, event, .. } = self.nodes[node as usize];
+            let uses = &mut self.nodes[node as usize].uses;
+            *uses = uses.saturating_sub(1);
+            if *uses > 0 {
+                return;
+            }
+            events.release(event);
+            self.nodes[node as usize].before = self.free;
+            self.free = node;
+            self.used -= 1;
+            node = before;
+        }
+        if self.used == 0 {
+            self.clear();
+        }
+    }
+
+    /// Forgets all nodes, whose events are forgotten too.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        (self.free, self.used) = (NONE, 0);
+    }
+
+    pub fn event(&self, node: u32) -> u32 {
+        self.nodes[node as usize].event
+    }
+
+    /// The chain up to `node`, first event first, into `path`.
+    pub fn path(&self, mut node: u32, path: &mut Vec<(u16, u32)>) {
+        path.clear();
+        while node != NONE {
+            let Node { before, event, stage, .. } = self.nodes[node as usize];
+            path.push((stage, event));
+            node = before;
+        }
+        path.reverse();
+    }
+}
+
+/// The events that a run has taken, by stage.
+#[derive(Debug)]
+pub struct Taken<'a, E> {
+    pub(crate) events: &'a Events<E>,
+    pub(crate) chains: Option<&'a Chains>,
+    pub(crate) last: u32,
+}
+
+impl<'a, E> Taken<'a, E> {
+    /// The events of a stage, the newest first.
+    pub fn newest_first(&self, stage: StageId) -> impl Iterator<Item = &'a E> + use<'a, E> {
+        let (events, chains, mut node) = (self.events, self.chains, self.last);
+        std::iter::from_fn(move || {
+            let chains = chains?;
+            while node != NONE {
+                let Node { before, event, stage: of, .. } = chains.nodes[node as usize];
+                node = before;
+                if usize::from(of) == stage {
+                    return events.get(event);
+                }
+            }
+            None
+        })
+    }
+
+    /// The first event that the stage took.
+    #[must_use]
+    pub fn first(&self, stage: StageId) -> Option<&'a E> {
+        self.newest_first(stage).last()
+    }
+
+    /// The last event that the stage took.
+    #[must_use]
+    pub fn last(&self, stage: StageId) -> Option<&'a E> {
+        self.newest_first(stage).next()
+    }
+}
