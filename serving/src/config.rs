@@ -72,9 +72,9 @@ impl RawConfig {
         let wrong = |name, reason: String| Error::Setting { name, reason };
         let listen = match args.listen.as_deref().or(self.listen.as_deref()) {
             None => LISTEN,
-            Some(text) => text
-                .parse()
-                .map_err(|_| wrong("listen", format!("{text:?} is no address such as 127.0.0.1:8080")))?,
+            Some(text) => {
+                text.parse().map_err(|_| wrong("listen", format!("{text:?} is no address such as 127.0.0.1:8080")))?
+            }
         };
         let text = std::env::var(KEYS).ok().filter(|text| !text.trim().is_empty());
         let keys = args.keys.clone().or(self.keys).map(KeySource::File).or_else(|| text.map(KeySource::Text));

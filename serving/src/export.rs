@@ -55,13 +55,14 @@ impl Format {
     pub fn accepted(headers: &HeaderMap) -> Option<Self> {
         let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
         let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        kinds.filter_map(|kind| match kind {
-            "text/csv" => Some(Self::Csv),
-            "application/vnd.apache.parquet" => Some(Self::Parquet),
-            "application/json" | "*/*" => Some(Self::Json),
-            _ => None,
-        })
-        .next()
+        kinds
+            .filter_map(|kind| match kind {
+                "text/csv" => Some(Self::Csv),
+                "application/vnd.apache.parquet" => Some(Self::Parquet),
+                "application/json" | "*/*" => Some(Self::Json),
+                _ => None,
+            })
+            .next()
     }
 }
 

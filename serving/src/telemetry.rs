@@ -130,8 +130,11 @@ impl Metrics {
             self.unreadable.set(count(status.unreadable.load(Ordering::Relaxed)));
         }
         let feeds = &app.follow.feeds;
-        let followers =
-            [("orders", feeds.orders.followers()), ("changes", feeds.changes.followers()), ("alerts", feeds.alerts.followers())];
+        let followers = [
+            ("orders", feeds.orders.followers()),
+            ("changes", feeds.changes.followers()),
+            ("alerts", feeds.alerts.followers()),
+        ];
         for (feed, followers) in followers {
             self.followers.get_or_create(&FeedLabels { feed }).set(count(followers as u64));
         }

@@ -157,13 +157,17 @@ impl Filter {
 
 fn is_month(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.len() == 7 && bytes.iter().enumerate().all(|(place, byte)| match place {
-        4 => *byte == b'-',
-        _ => byte.is_ascii_digit(),
-    })
+    bytes.len() == 7
+        && bytes.iter().enumerate().all(|(place, byte)| match place {
+            4 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a bound beyond what money can be saturates, which compares the same")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a bound beyond what money can be saturates, which compares the same"
+)]
 fn raw(amount: Option<f64>, otherwise: i64) -> Money {
     Money::from_raw(amount.map_or(otherwise, |amount| (amount * data::money::UNIT_F64).round() as i64))
 }

@@ -195,9 +195,8 @@ pub async fn distribution(
     blocking(move || {
         let view = &sight.view;
         let most = |measure: Measure| view.rows().map(|row| value(view, measure, &row.figures)).fold(0.0, f64::max);
-        let histogram = |measure, scale, edges: fn(f64) -> Vec<f64>| {
-            Histogram::of(view, measure, scale, edges(most(measure)))
-        };
+        let histogram =
+            |measure, scale, edges: fn(f64) -> Vec<f64>| Histogram::of(view, measure, scale, edges(most(measure)));
         Ok(sight.json(&Distribution {
             view: sight.info(),
             recency_days: histogram(Measure::LastDay, "linear", linear),
@@ -227,16 +226,24 @@ fn linear(most: f64) -> Vec<f64> {
 fn doubling(most: f64) -> Vec<f64> {
     edges_while(1.0, most, |edge| {
         let power = edge.log2().floor().exp2();
-        if edge < 3.0 { edge + 1.0 } else if edge > power { power * 2.0 } else { power * 1.5 }
+        if edge < 3.0 {
+            edge + 1.0
+        } else if edge > power {
+            power * 2.0
+        } else {
+            power * 1.5
+        }
     })
 }
 
 /// Five bins to each power of ten, and one for what is below 1.
 fn decades(most: f64) -> Vec<f64> {
     let mut edges = vec![0.0];
-    edges.extend((0..).map(|step| (10_f64.powf(f64::from(step) / 5.0) * 100.0).round() / 100.0).take_while(|edge| {
-        *edge <= most.max(1.0) * 10_f64.powf(0.2)
-    }));
+    edges.extend(
+        (0..)
+            .map(|step| (10_f64.powf(f64::from(step) / 5.0) * 100.0).round() / 100.0)
+            .take_while(|edge| *edge <= most.max(1.0) * 10_f64.powf(0.2)),
+    );
     edges
 }
 

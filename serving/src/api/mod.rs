@@ -120,9 +120,7 @@ impl App {
 ///
 /// # Errors
 /// What `work` says, or that it panicked.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Answered<T> + Send + 'static,
-) -> Answered<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Answered<T> + Send + 'static) -> Answered<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => Err(crate::error::Error::from(error).into()),

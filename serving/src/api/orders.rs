@@ -92,7 +92,10 @@ pub async fn post_orders(
 ) -> Answered<Response> {
     let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap_or_default());
     if key.is_some_and(|key| key.is_empty() || key.len() > MOST_KEY) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("Idempotency-Key is a text of 1 to {MOST_KEY} letters")));
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("Idempotency-Key is a text of 1 to {MOST_KEY} letters"),
+        ));
     }
     let lines = read(&app, &body)?;
     let Some(key) = key.map(|key| format!("{}\n{key}", caller.name)) else { return write(&app, &lines).await };

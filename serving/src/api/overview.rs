@@ -83,7 +83,8 @@ impl KeyFigures {
         let report: Value = serde_json::from_str(&publication.report).unwrap_or_default();
         let median = report.get("median").and_then(|median| median.get("recency_days")).and_then(Value::as_f64);
         let at_risk = report.get("segments").and_then(Value::as_array).and_then(|segments| {
-            let segment = segments.iter().find(|segment| segment.get("segment_name").is_some_and(|name| name == AT_RISK));
+            let segment =
+                segments.iter().find(|segment| segment.get("segment_name").is_some_and(|name| name == AT_RISK));
             segment?.get("customers")?.as_u64()
         });
         Self {

@@ -252,8 +252,11 @@ fn between(from: &View, to: &View) -> Migration {
         add(Some(row.figures.label), None, row.figures.monetary);
     }
     let id = |view: &View, label: Option<u8>| Some(view.segment(label?)?.id);
-    let flow = |((before, after), (customers, revenue))| {
-        Flow { from: id(from, before), to: id(to, after), customers, revenue }
+    let flow = |((before, after), (customers, revenue))| Flow {
+        from: id(from, before),
+        to: id(to, after),
+        customers,
+        revenue,
     };
     Migration {
         from: side(from),

@@ -84,7 +84,8 @@ pub async fn quality(
     }
     let publication = &sight.view.judged.batch.publication;
     let report: Value = serde_json::from_str(&publication.report).unwrap_or_default();
-    let lines: Lines = report.get("lake").cloned().and_then(|lake| serde_json::from_value(lake).ok()).unwrap_or_default();
+    let lines: Lines =
+        report.get("lake").cloned().and_then(|lake| serde_json::from_value(lake).ok()).unwrap_or_default();
     let mut by_reason: Vec<ReasonCount> = lines
         .rejected
         .iter()

@@ -88,10 +88,12 @@ pub(super) fn median(view: &View, label: Option<u8>) -> Option<Profile> {
 
 /// Labels by monetary centroid, highest first.
 pub(super) fn ordered(view: &View) -> Vec<u8> {
-    let monetary = |label: &u8| view.segment(*label).map_or(0.0, |segment| {
-        let [_, _, monetary] = segment.centroid;
-        monetary
-    });
+    let monetary = |label: &u8| {
+        view.segment(*label).map_or(0.0, |segment| {
+            let [_, _, monetary] = segment.centroid;
+            monetary
+        })
+    };
     let mut labels: Vec<u8> = (0..view.segments().len()).filter_map(|label| u8::try_from(label).ok()).collect();
     labels.sort_by(|one, other| monetary(other).total_cmp(&monetary(one)));
     labels
@@ -122,7 +124,8 @@ fn segment(view: &View, label: u8, before: Option<&Publication>) -> Option<Segme
 fn previous(publication: &Publication, id: u32) -> Option<PreviousSegment> {
     let report: Value = serde_json::from_str(&publication.report).ok()?;
     let segments = report.get("segments")?.as_array()?;
-    let found = segments.iter().find(|segment| segment.get("segment_id").and_then(Value::as_u64) == Some(u64::from(id)))?;
+    let found =
+        segments.iter().find(|segment| segment.get("segment_id").and_then(Value::as_u64) == Some(u64::from(id)))?;
     Some(PreviousSegment { customers: found.get("customers")?.as_u64()?, revenue: found.get("revenue")?.as_f64()? })
 }
 

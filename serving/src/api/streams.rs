@@ -119,9 +119,10 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
 ) -> Answered<Response> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let position = match header.or(asked).filter(|text| !text.is_empty()) {
-        Some(text) => Some(Position::read(&text).ok_or_else(|| {
-            Problem::parameter("last_event_id", "is no id of an event, such as 0:12,1:7")
-        })?),
+        Some(text) => Some(
+            Position::read(&text)
+                .ok_or_else(|| Problem::parameter("last_event_id", "is no id of an event, such as 0:12,1:7"))?,
+        ),
         None => None,
     };
     let resume = feed.follow(position.as_ref());
@@ -131,8 +132,7 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
     }
     let wanted = resume.missed.iter().filter(|event| filter.as_ref().is_none_or(|filter| filter(&event.content)));
     waiting.extend(wanted.map(|event| event.encoded.clone()));
-    let client =
-        Client { waiting, frames: resume.frames, through: resume.through, filter, common: Common::new(app) };
+    let client = Client { waiting, frames: resume.frames, through: resume.through, filter, common: Common::new(app) };
     let events = futures::stream::unfold(client, |mut client| async move {
         let piece = client.next().await?;
         Some((Ok::<_, Infallible>(piece), client))

@@ -271,9 +271,8 @@ mod tests {
         let cookie = cookie.to_str().expect("text");
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains("Secure"));
         let value = cookie.split(';').next().expect("a value");
-        let of = |value: &str| {
-            HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(value).expect("a header"))])
-        };
+        let of =
+            |value: &str| HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(value).expect("a header"))]);
         assert!(access.caller(&of(&format!("a=b; {value}"))).is_some_and(|caller| caller.may_write));
         let last = value.chars().next_back().expect("a digit");
         let forged = format!("{}{}", &value[..value.len() - 1], if last == '0' { '1' } else { '0' });

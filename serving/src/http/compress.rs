@@ -29,7 +29,8 @@ impl Coding {
         let takes = |name: &str| {
             accepted.split(',').any(|coding| {
                 let mut parts = coding.split(';').map(str::trim);
-                parts.next() == Some(name) && parts.all(|weight| !matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+                parts.next() == Some(name)
+                    && parts.all(|weight| !matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
             })
         };
         if takes("br") {
@@ -101,5 +102,8 @@ fn is_worth_it(response: &Response) -> bool {
         || kind.starts_with("text/html")
         || kind.starts_with("application/openmetrics");
     let is_whole = response.body().size_hint().exact().is_some_and(|bytes| bytes >= LEAST);
-    response.status() != StatusCode::NO_CONTENT && is_text && is_whole && !headers.contains_key(header::CONTENT_ENCODING)
+    response.status() != StatusCode::NO_CONTENT
+        && is_text
+        && is_whole
+        && !headers.contains_key(header::CONTENT_ENCODING)
 }

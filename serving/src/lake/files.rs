@@ -33,12 +33,7 @@ impl Files {
     ///
     /// # Errors
     /// When the table is not there at this version, or cannot be read.
-    pub async fn open_some(
-        lake: &Lake,
-        table: Table,
-        version: u64,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<Self> {
+    pub async fn open_some(lake: &Lake, table: Table, version: u64, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let missing = || data::lake::Error::Content { table, reason: "there is none".to_owned() };
         let snapshot = lake.snapshot(table, Some(version)).await?.ok_or_else(missing)?;
         let mut files = Vec::new();
@@ -114,7 +109,8 @@ fn groups_with(footer: &ArrowReaderMetadata, column: &str, text: &str) -> Vec<us
         let Some(statistics) = chunk.and_then(|chunk| chunk.statistics()) else { return true };
         let least = statistics.min_bytes_opt().is_none_or(|least| least <= text.as_bytes());
         // A maximum may be cut off: then it is a prefix of the real one.
-        let most = statistics.max_bytes_opt().is_none_or(|most| most >= text.as_bytes() || text.as_bytes().starts_with(most));
+        let most =
+            statistics.max_bytes_opt().is_none_or(|most| most >= text.as_bytes() || text.as_bytes().starts_with(most));
         least && most
     };
     let groups = footer.metadata().row_groups().iter().enumerate();

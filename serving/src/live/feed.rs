@@ -151,9 +151,10 @@ impl<T> Feed<T> {
         let Some(position) = position else {
             return Resume { gap: false, missed: Vec::new(), through: ring.number, frames };
         };
-        let gap = ring.lost.iter().any(|(partition, offset)| {
-            position.0.contains_key(partition) && !position.has(*partition, *offset)
-        });
+        let gap = ring
+            .lost
+            .iter()
+            .any(|(partition, offset)| position.0.contains_key(partition) && !position.has(*partition, *offset));
         let unseen = |event: &&Arc<Event<T>>| !position.has(event.partition, event.offset);
         Resume { gap, missed: ring.events.iter().filter(unseen).cloned().collect(), through: ring.number, frames }
     }

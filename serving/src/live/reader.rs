@@ -63,7 +63,13 @@ impl Topic {
 
 /// What a poll came upon.
 pub(super) enum Step<'m> {
-    Record { topic: Topic, partition: u32, offset: i64, key: &'m [u8], value: Option<&'m [u8]> },
+    Record {
+        topic: Topic,
+        partition: u32,
+        offset: i64,
+        key: &'m [u8],
+        value: Option<&'m [u8]>,
+    },
     /// Every record of the state that there was has been read.
     Restored,
     /// The topics are not what they were: everything is to be read anew.

@@ -153,8 +153,7 @@ impl Merger {
         let judged = Arc::clone(&self.judged);
         let base = &judged.batch.base;
         let of = base.of(id, &self.topic_id);
-        let uncovered: Vec<Contribution> =
-            suffix.contributions.iter().filter(|own| !of.covers(own)).copied().collect();
+        let uncovered: Vec<Contribution> = suffix.contributions.iter().filter(|own| !of.covers(own)).copied().collect();
         if uncovered.is_empty() {
             return;
         }
@@ -178,7 +177,8 @@ impl Merger {
 /// Contributions as what they add to revenue and orders over time.
 fn live_invoices(uncovered: &[Contribution], counted: impl Fn(data::merge::InvoiceHash) -> bool) -> Box<[LiveInvoice]> {
     let invoice = |(index, own): (usize, &Contribution)| {
-        let earlier = uncovered.iter().take(index).any(|other| other.invoice == own.invoice && other.purchased.is_some());
+        let earlier =
+            uncovered.iter().take(index).any(|other| other.invoice == own.invoice && other.purchased.is_some());
         let at = own.purchased.map_or(EventTime::from_micros(0), |span| span.first);
         LiveInvoice { at, amount: own.amount, new: own.purchased.is_some() && !earlier && !counted(own.invoice) }
     };

@@ -65,13 +65,7 @@ pub(super) struct Changed<'r> {
 }
 
 impl<'r> Changed<'r> {
-    pub fn new(
-        base: &'r Ranks,
-        minus: &'r Ranks,
-        plus: &'r Ranks,
-        label: Option<usize>,
-        measure: Measure,
-    ) -> Self {
+    pub fn new(base: &'r Ranks, minus: &'r Ranks, plus: &'r Ranks, label: Option<usize>, measure: Measure) -> Self {
         let [base, minus, plus] = [base, minus, plus].map(|ranks| ranks.chosen(label, measure));
         Self { base, minus, plus }
     }
@@ -83,9 +77,8 @@ impl<'r> Changed<'r> {
 
     /// How many values are below `value`.
     fn below(&self, value: i64) -> usize {
-        let count = |columns: &[&[i64]]| {
-            columns.iter().map(|column| column.partition_point(|own| *own < value)).sum::<usize>()
-        };
+        let count =
+            |columns: &[&[i64]]| columns.iter().map(|column| column.partition_point(|own| *own < value)).sum::<usize>();
         count(&self.base) + count(&self.plus) - count(&self.minus)
     }
 

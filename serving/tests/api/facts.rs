@@ -58,7 +58,9 @@ fn the_figures_are_those_of_the_file() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|segment| (segment["segment_name"].as_str().expect("a name"), segment["customers"].as_u64().expect("many")))
+        .map(|segment| {
+            (segment["segment_name"].as_str().expect("a name"), segment["customers"].as_u64().expect("many"))
+        })
         .collect();
     assert_eq!(found, SEGMENTS);
 }
@@ -68,7 +70,9 @@ fn pages_do_not_differ() {
     let Some(retail) = retail() else { return };
     let server = &retail.server;
     let revenue = 8_911_407.904;
-    let sum = |list: &Value, field: &str| list.as_array().expect("a list").iter().map(|item| item[field].as_f64().expect("a number")).sum::<f64>();
+    let sum = |list: &Value, field: &str| {
+        list.as_array().expect("a list").iter().map(|item| item[field].as_f64().expect("a number")).sum::<f64>()
+    };
     let near = |found: f64, what: &str| assert!((found - revenue).abs() < 1e-3, "{what}: {found}");
     near(sum(&server.api("/segments")["segments"], "revenue"), "segments");
     near(sum(&server.api("/rfm-grid")["cells"], "revenue"), "grid");
@@ -80,7 +84,10 @@ fn pages_do_not_differ() {
     }
     let cohorts = server.api("/cohorts");
     assert_eq!(sum(&cohorts["cohorts"], "customers"), 4338.0);
-    assert_eq!(cohorts["cohorts"][0]["active"], json!([885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]));
+    assert_eq!(
+        cohorts["cohorts"][0]["active"],
+        json!([885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235])
+    );
     let distribution = server.api("/distribution");
     for measure in ["recency_days", "frequency", "monetary"] {
         let counts = distribution[measure]["counts"].as_array().expect("a list");
@@ -111,9 +118,10 @@ fn every_page_of_customers_in_every_order() {
         assert_eq!((seen.len(), ids.len()), (4338, 4338), "{sort}");
         let (field, falls) = sort.strip_prefix('-').map_or((sort, false), |field| (field, true));
         let key = |item: &Value| item[field].as_f64().or_else(|| item[field].as_str()?.parse().ok()).expect("a number");
-        let in_order = seen.iter().zip(&seen[1..]).all(|(one, next)| {
-            if falls { key(one) >= key(next) } else { key(one) <= key(next) }
-        });
+        let in_order = seen
+            .iter()
+            .zip(&seen[1..])
+            .all(|(one, next)| if falls { key(one) >= key(next) } else { key(one) <= key(next) });
         assert!(in_order, "{sort}");
     }
 }
@@ -149,7 +157,8 @@ fn one_customer_and_the_orders() {
     assert_eq!(customer["distances"][0]["segment_id"], customer["merged"]["segment_id"]);
     let orders = server.api("/customers/12347/orders");
     assert_eq!(orders["total"], 7);
-    let amounts = orders["items"].as_array().expect("a list").iter().map(|order| order["amount"].as_f64().expect("money"));
+    let amounts =
+        orders["items"].as_array().expect("a list").iter().map(|order| order["amount"].as_f64().expect("money"));
     assert!((amounts.sum::<f64>() - 4310.0).abs() < 1e-6);
     let history = server.api("/customers/12347/history");
     assert_eq!(history["items"].as_array().map(Vec::len), Some(2));
@@ -162,7 +171,10 @@ fn the_past_can_be_asked() {
     let Some(retail) = retail() else { return };
     let server = &retail.server;
     let past = server.api("/overview?as_of=1");
-    assert_eq!((&past["view"]["publication"], &past["view"]["as_of"], &past["customers"]), (&json!(1), &json!("1"), &json!(4338)));
+    assert_eq!(
+        (&past["view"]["publication"], &past["view"]["as_of"], &past["customers"]),
+        (&json!(1), &json!("1"), &json!(4338))
+    );
     assert_eq!(server.api("/migration")["flows"].as_array().map(Vec::len), Some(4));
     assert_eq!(server.api("/publications")["total"], 2);
     assert_eq!(server.api("/publications/2")["report"]["lake"]["read"], 541_909);

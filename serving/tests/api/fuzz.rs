@@ -25,10 +25,44 @@ fn paths() -> Vec<(String, Vec<String>)> {
 
 fn value() -> impl Strategy<Value = String> {
     let known = vec![
-        "", "0", "1", "2", "3", "-1", "5", "1000", "99999999999999999999", "-9223372036854775808", "1e308", "NaN", "inf", "0.5",
-        "live", "csv", "parquet", "json", "week", "month", "day", "2011-12-01", "2011-12-01T00:00:00Z", "0000-00-00",
-        "9999-12-31", "-monetary", "customer_id", "Champions", "missing_customer", "12347", "2010-12", "2010-13", "=1+1",
-        "'; DROP TABLE orders; --", "../../etc/passwd", "\u{0}", "ffffffffffffffff", "377e2d31307e31",
+        "",
+        "0",
+        "1",
+        "2",
+        "3",
+        "-1",
+        "5",
+        "1000",
+        "99999999999999999999",
+        "-9223372036854775808",
+        "1e308",
+        "NaN",
+        "inf",
+        "0.5",
+        "live",
+        "csv",
+        "parquet",
+        "json",
+        "week",
+        "month",
+        "day",
+        "2011-12-01",
+        "2011-12-01T00:00:00Z",
+        "0000-00-00",
+        "9999-12-31",
+        "-monetary",
+        "customer_id",
+        "Champions",
+        "missing_customer",
+        "12347",
+        "2010-12",
+        "2010-13",
+        "=1+1",
+        "'; DROP TABLE orders; --",
+        "../../etc/passwd",
+        "\u{0}",
+        "ffffffffffffffff",
+        "377e2d31307e31",
     ];
     prop_oneof![4 => select(known).prop_map(str::to_owned), 1 => any::<String>(), 1 => any::<i64>().prop_map(|n| n.to_string())]
 }
@@ -66,10 +100,23 @@ fn no_body_makes_it_fail() {
     let Some(retail) = retail() else { return };
     let server = &retail.server;
     let bodies = vec![
-        "", "[", "[]", "{}", "null", "1", "\"a\"", "[1]", "[{}]", "{\"key\":1}", "{\"count\":0}", "{\"count\":1e9}",
-        "{\"invoice\":{}}", "{\"invoice\":\"1\",\"quantity\":\"1\",\"unit_price\":1,\"customer_id\":1,\"ordered_at\":1}",
+        "",
+        "[",
+        "[]",
+        "{}",
+        "null",
+        "1",
+        "\"a\"",
+        "[1]",
+        "[{}]",
+        "{\"key\":1}",
+        "{\"count\":0}",
+        "{\"count\":1e9}",
+        "{\"invoice\":{}}",
+        "{\"invoice\":\"1\",\"quantity\":\"1\",\"unit_price\":1,\"customer_id\":1,\"ordered_at\":1}",
     ];
-    let body = prop_oneof![2 => select(bodies).prop_map(|text| text.as_bytes().to_vec()), 1 => vec(any::<u8>(), 0..200)];
+    let body =
+        prop_oneof![2 => select(bodies).prop_map(|text| text.as_bytes().to_vec()), 1 => vec(any::<u8>(), 0..200)];
     let path = select(vec!["orders", "demo/orders", "session"]);
     let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
     let ran = runner.run(&(path, body), |(path, body)| {

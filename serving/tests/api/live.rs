@@ -133,9 +133,15 @@ fn posted_orders_are_judged_written_once_and_seen() {
     assert_eq!((again.header("idempotency-replayed"), again.json()), ("true", first.json()));
     assert_eq!(server.post("/orders", &order, &key).status, 422);
     let event = feed.next(Duration::from_secs(30)).expect("the order");
-    assert_eq!((event.name.as_str(), &event.data["invoice"], &event.data["known"]), ("order", &json!("P1"), &json!(false)));
+    assert_eq!(
+        (event.name.as_str(), &event.data["invoice"], &event.data["known"]),
+        ("order", &json!("P1"), &json!(false))
+    );
     let customer = server.api("/customers/NEW1");
-    assert_eq!((&customer["known"], &customer["live"], &customer["batch"]), (&json!(false), &json!(true), &Value::Null));
+    assert_eq!(
+        (&customer["known"], &customer["live"], &customer["batch"]),
+        (&json!(false), &json!(true), &Value::Null)
+    );
     assert_eq!(customer["merged"]["monetary"], 21.0);
     assert_eq!(customer["country"], "Peru");
     assert_eq!(server.api("/customers/NEW1/orders")["items"][0]["live"], true);

@@ -23,13 +23,13 @@ impl Guarded {
         let (lake, file, keys) =
             (folder.path().join("lake"), folder.path().join("orders.csv"), folder.path().join("keys"));
         let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
-        let lines: String =
-            (1..9).map(|n| format!("{n},A,a,{n},2011-01-0{n} 10:00,2.5,C{n},France\n")).collect();
+        let lines: String = (1..9).map(|n| format!("{n},A,a,{n},2011-01-0{n} 10:00,2.5,C{n},France\n")).collect();
         std::fs::write(&file, format!("{header}{lines}")).expect("written");
         std::fs::write(&keys, format!("anna read {READER}\nshop write {WRITER}\n")).expect("written");
         batch(&lake, Some(&file));
         let keys = keys.to_str().expect("a path").to_owned();
-        let arguments = [&["--keys", &keys, "--rate-limit", "0"], arguments].concat();
+        let rate = if arguments.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] };
+        let arguments = [&["--keys", &keys], rate, arguments].concat();
         let server = Server::start_on(&lake, "0.0.0.0:0", &arguments);
         Self { folder, server }
     }
@@ -74,7 +74,10 @@ fn every_route_asks_for_a_key() {
             assert_eq!(guarded.ask(&method, &path, Some(READER), body).status, 403, "{method} {path}");
             assert!(![401, 403].contains(&guarded.ask(&method, &path, Some(WRITER), body).status), "{method} {path}");
         } else if !path.starts_with("/api/v1/live/") {
-            assert!(![401, 403, 500].contains(&guarded.ask(&method, &path, Some(READER), body).status), "{method} {path}");
+            assert!(
+                ![401, 403, 500].contains(&guarded.ask(&method, &path, Some(READER), body).status),
+                "{method} {path}"
+            );
         }
     }
     for path in ["/metrics", "/api/openapi.json", "/api/v1/nothing"] {
@@ -128,7 +131,8 @@ fn other_names_and_other_sites_are_refused() {
     let guarded = Guarded::new(&["--host", "shop.example"]);
     let address = guarded.server.address;
     let bearer = format!("Bearer {WRITER}");
-    let under = |host: &str| ask(address, "GET", "/api/v1/overview", &[("Host", host), ("Authorization", &bearer)], b"");
+    let under =
+        |host: &str| ask(address, "GET", "/api/v1/overview", &[("Host", host), ("Authorization", &bearer)], b"");
     for host in ["localhost", "127.0.0.1:8080", "[::1]", "shop.example", "SHOP.example:443"] {
         assert_eq!(under(host).status, 200, "{host}");
     }

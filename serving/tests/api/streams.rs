@@ -21,7 +21,9 @@ fn who_comes_back_misses_nothing() {
     let last = first[9].id.as_str();
     // Any process takes the id, by header or by parameter.
     let other = world.serving(&[]);
-    for mut feed in [server.stream("/live/orders", Some(last)), other.stream(&format!("/live/orders?last_event_id={last}"), None)] {
+    for mut feed in
+        [server.stream("/live/orders", Some(last)), other.stream(&format!("/live/orders?last_event_id={last}"), None)]
+    {
         let mut found: Vec<_> = (0..accepted - 10 + rest).map(|_| feed.next(SOON).expect("an order").data).collect();
         assert_eq!(feed.next(Duration::from_millis(500)), None);
         found.iter_mut().for_each(|order| order["received_at"] = serde_json::Value::Null);

@@ -60,7 +60,8 @@ impl World {
             .collect();
         std::fs::write(&file, format!("{header}{rows}")).expect("written");
         batch(&world.lake(), Some(&file));
-        std::fs::write(world.config("speed"), world.settings("group", "[archive]\ninterval_seconds = 1\n")).expect("written");
+        std::fs::write(world.config("speed"), world.settings("group", "[archive]\ninterval_seconds = 1\n"))
+            .expect("written");
         std::fs::write(world.config("serving"), world.settings("", "")).expect("written");
         world
     }
@@ -76,7 +77,8 @@ impl World {
     fn settings(&self, group: &str, more: &str) -> String {
         let (lake, brokers, topic) = (self.lake(), &self.bootstrap, &self.topic);
         let group = if group.is_empty() { String::new() } else { format!("group = '{topic}'\n") };
-        let by_customer = if group.is_empty() { String::new() } else { format!("orders_by_customer = '{topic}-home'\n") };
+        let by_customer =
+            if group.is_empty() { String::new() } else { format!("orders_by_customer = '{topic}-home'\n") };
         format!(
             "lake = '{}'\n{group}[kafka]\nbrokers = '{brokers}'\n{more}[topics]\norders = '{topic}'\n{by_customer}\
              orders_enriched = '{topic}-enriched'\ncustomer_state = '{topic}-state'\nsegment_changes = '{topic}-changes'\n",

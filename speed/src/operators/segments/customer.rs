@@ -1,7 +1,7 @@
 //! What the state holds of a customer, and how `customer-state` spells it.
 
-use data::merge::{Contribution, Totals, merge};
 use data::EventTime;
+use data::merge::{Contribution, Totals, merge};
 use data::model::Segment;
 use data::state::StateRecord;
 

@@ -37,9 +37,10 @@ pub fn decode<'r>(value: Option<&'r [u8]>, reading: &Reading) -> Result<Decoded<
     let value = value.ok_or_else(|| refusal(Reason::Malformed, "the record has no value".to_owned()))?;
     let wire = Wire::read(value).map_err(|(reason, detail)| refusal(reason, detail))?;
     let ordered_at: Option<EventTime> = reading.dates.parse(wire.date.0.as_bytes());
-    let line = reading.rules.clean(&wire.raw(), ordered_at, DecimalMark::Point).map_err(|reason| {
-        refusal(reason, wire.detail(reason, &reading.dates))
-    })?;
+    let line = reading
+        .rules
+        .clean(&wire.raw(), ordered_at, DecimalMark::Point)
+        .map_err(|reason| refusal(reason, wire.detail(reason, &reading.dates)))?;
     let (quantity, unit_price, amount, at) = (line.quantity, line.unit_price, line.amount, line.ordered_at);
     let order = Order {
         quantity,
