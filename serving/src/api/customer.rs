@@ -71,7 +71,7 @@ pub struct Next<'v> {
 
 /// Batch and live figures of a customer, distances, percentiles, what would change the segment
 #[utoipa::path(get, path = "/api/v1/customers/{id}", tag = "customers", params(("id" = String, Path), AsOfQuery),
-    responses((status = 200, body = Customer), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customer), (status = "default", body = super::ProblemBody)))]
 pub async fn customer(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

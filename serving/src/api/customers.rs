@@ -74,7 +74,7 @@ pub struct Customers<'v> {
 
 /// Customers by any filter, a page at a time or as a download
 #[utoipa::path(get, path = "/api/v1/customers", tag = "customers", params(CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
 pub async fn customers(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -85,7 +85,7 @@ pub async fn customers(
 
 /// The customers of a segment; parameters as of /customers
 #[utoipa::path(get, path = "/api/v1/segments/{id}/customers", tag = "customers", params(("id" = String, Path), CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
 pub async fn customers_of_segment(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -76,7 +76,7 @@ pub struct SegmentPoint {
 
 /// Revenue and orders over time
 #[utoipa::path(get, path = "/api/v1/revenue", tag = "figures", params(RevenueQuery),
-    responses((status = 200, body = Revenue), (status = "default", body = Problem)))]
+    responses((status = 200, body = Revenue), (status = "default", body = super::ProblemBody)))]
 pub async fn revenue(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -204,7 +204,7 @@ pub struct Cohort {
 
 /// How many customers of each month's newcomers came back, month by month
 #[utoipa::path(get, path = "/api/v1/cohorts", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Cohorts), (status = "default", body = Problem)))]
+    responses((status = 200, body = Cohorts), (status = "default", body = super::ProblemBody)))]
 pub async fn cohorts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

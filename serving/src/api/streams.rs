@@ -39,7 +39,7 @@ pub struct StreamQuery {
 
 /// Orders as they come
 #[utoipa::path(get, path = "/api/v1/live/orders", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", body = super::ProblemBody)))]
 pub async fn live_orders(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -55,7 +55,7 @@ pub async fn live_orders(
 
 /// Segment changes as they come
 #[utoipa::path(get, path = "/api/v1/live/changes", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", body = super::ProblemBody)))]
 pub async fn live_changes(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -71,7 +71,7 @@ pub async fn live_changes(
 
 /// Alerts as they come
 #[utoipa::path(get, path = "/api/v1/live/alerts", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", body = super::ProblemBody)))]
 pub async fn live_alerts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -214,7 +214,7 @@ pub struct ViewStreamQuery {
 
 /// The state of the view, at most once a second
 #[utoipa::path(get, path = "/api/v1/live/view", tag = "live", params(ViewStreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", body = super::ProblemBody)))]
 pub async fn live_view(State(app): State<Arc<App>>, Ask(_query): Ask<ViewStreamQuery>) -> Answered<Response> {
     let (views, common) = (app.views.subscribe(), Common::new(&app));
     let mut first = views.clone();
