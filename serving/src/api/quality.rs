@@ -165,6 +165,7 @@ pub struct RejectionsQuery {
     limit: Option<usize>,
     cursor: Option<String>,
     /// `csv` downloads every line.
+    #[param(inline)]
     format: Option<Format>,
     as_of: Option<String>,
 }

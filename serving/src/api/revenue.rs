@@ -38,6 +38,7 @@ pub enum By {
 pub struct RevenueQuery {
     /// `week` unless said.
     #[serde(default)]
+    #[param(inline)]
     by: By,
     /// First day, such as `2011-01-01`.
     from: Option<String>,
@@ -102,7 +103,7 @@ pub async fn revenue(
     .await
 }
 
-async fn timeline(app: &Arc<App>, sight: &Sight) -> Answered<Arc<Timeline>> {
+pub(super) async fn timeline(app: &Arc<App>, sight: &Sight) -> Answered<Arc<Timeline>> {
     // Read to its end also when the asker goes: the next one will want it.
     let (app, view) = (Arc::clone(app), Arc::clone(&sight.view));
     let read = tokio::spawn(async move { app.shelf.timeline(&view).await });

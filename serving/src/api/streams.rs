@@ -125,13 +125,12 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
         ),
         None => None,
     };
-    let resume = feed.follow(position.as_ref());
+    let resume = feed.follow(position.as_ref(), |content| filter.as_ref().is_none_or(|filter| filter(content)));
     let mut waiting = VecDeque::from([HELLO]);
     if resume.gap {
         waiting.push_back(gap(None));
     }
-    let wanted = resume.missed.iter().filter(|event| filter.as_ref().is_none_or(|filter| filter(&event.content)));
-    waiting.extend(wanted.map(|event| event.encoded.clone()));
+    waiting.extend(resume.missed.iter().map(|event| event.encoded.clone()));
     let client = Client { waiting, frames: resume.frames, through: resume.through, filter, common: Common::new(app) };
     let events = futures::stream::unfold(client, |mut client| async move {
         let piece = client.next().await?;

@@ -141,6 +141,9 @@ fn filters_hold_together() {
     assert_eq!(total("country=Iceland"), 1);
     let moved: u64 = (0..4).map(|id| total(&format!("moved_from={id}&since=1"))).sum();
     assert_eq!(moved, 4338);
+    assert_eq!(total("moved_from=new&since=1"), 0);
+    assert_eq!(total("ordered_from=2010-12-01&ordered_to=2011-01-01"), 885);
+    assert_eq!(total("ordered_from=2012-01-01"), 0);
     let all = server.api("/segments/1/customers?limit=1000");
     assert_eq!(all["total"], 204);
 }
