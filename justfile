@@ -128,7 +128,7 @@ doc:
 [group("develop")]
 check: lint _spelling _unused _dependencies test doc
 
-# Measure LAYER (batch, kmeans) beside its peers; --quick for a single run of batch
+# Measure LAYER (batch, kmeans, speed, serving), beside its peers where there are any; --quick for a single run of batch
 [group("measure")]
 bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt")
     @test -e "bench/$1.py" || { echo "bench: there is no bench/$1.py" >&2; exit 1; }

@@ -23,7 +23,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage. RUST_LOG=serving=debug shows each 
 pub enum Command {
     /// Serve until Ctrl-C
     #[command(after_help = EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the description of the API, OpenAPI 3.1
     Openapi,
 }
