@@ -24,7 +24,7 @@ describe("findings", () => {
     ];
     const both = [{ segment_id: 9 }, { segment_id: 5 }];
     const m = { flows, segments_from: both, segments_to: both } as unknown as Migration;
-    expect(f.migrationFinding(m)).toBe("3 customers moved up, 2 moved down, 1 are new");
+    expect(f.migrationFinding(m)).toBe("3 customers moved up, 2 moved down, 1 is new");
   });
   it("say what was refused", () => {
     const q = { read: 100, rejected: 27, by_reason: [{ reason: "missing_customer", lines: 27 }] } as Quality;

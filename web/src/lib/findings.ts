@@ -12,7 +12,7 @@ import type {
   Segment,
   Segments,
 } from "../api/types";
-import { count, date, exact, percent, percentExact, shortMoney } from "./format";
+import { count, date, exact, month, percent, percentExact, shortMoney } from "./format";
 
 /** The segment whose share of the revenue is largest beside its share of the customers. */
 export function segmentsFinding(segments: Segment[]): string {
@@ -45,7 +45,15 @@ export function profileFinding(all: Rfm, segments: Segment[]): string {
 export function revenueFinding(revenue: Revenue): string {
   const best = top(revenue.points, (p) => p.revenue);
   if (!best) return "No revenue yet";
-  return `Revenue peaked at ${shortMoney(best.revenue)} in the ${revenue.by} of ${date(`${best.start}T00:00:00Z`)}`;
+  return `Revenue peaked at ${shortMoney(best.revenue)} ${revenue.by === "month" ? `in ${month(best.start.slice(0, 7))}` : revenue.by === "week" ? `in the week of ${date(`${best.start}T00:00:00Z`)}` : `on ${date(`${best.start}T00:00:00Z`)}`}`;
+}
+
+/** How much of the revenue the best tenth of the customers brings. */
+export function paretoFinding(spend: number[]): string {
+  const all = sum(spend);
+  if (all <= 0) return "No revenue yet";
+  const best = Float64Array.from(spend).sort().reverse().subarray(0, Math.max(1, Math.round(spend.length / 10)));
+  return `The best tenth of the customers bring ${percent(best.reduce((a, b) => a + b, 0) / all)} of the revenue`;
 }
 
 export function cohortFinding(cohorts: Cohorts): string {
@@ -71,7 +79,7 @@ export function migrationFinding(migration: Migration): string {
     }
   }
   if (up + down + fresh === 0) return "Nobody changed segment";
-  return `${exact(up)} customers moved up, ${exact(down)} moved down, ${exact(fresh)} are new`;
+  return `${exact(up)} customers moved up, ${exact(down)} moved down, ${exact(fresh)} ${fresh === 1 ? "is" : "are"} new`;
 }
 
 export function qualityFinding(quality: Quality): string {
