@@ -172,8 +172,8 @@ const gets = {
   },
   "/scatter": (a, q) => {
     const n = Number(q.get("limit") ?? 100000);
-    const cs = a.v.customers.slice(0, n);
-    return { view: view(a), total: a.v.customers.length, sampled: false, ...Object.fromEntries(["customer_id", "recency_days", "frequency", "monetary", "segment_id"].map((f) => [f, cs.map((c) => c[f])])) };
+    const cs = filter(a.v, q).slice(0, n);
+    return { view: view(a), total: cs.length, sampled: false, ...Object.fromEntries(["customer_id", "recency_days", "frequency", "monetary", "segment_id"].map((f) => [f, cs.map((c) => c[f])])) };
   },
   "/distribution": (a) => ({ view: view(a), ...cached(`d${a.id}`, () => data.distribution(a.v)) }),
   "/cohorts": (a) => ({ view: view(a), ...cached(`c${a.id}`, () => data.cohorts(a.v, linesOf(a.v))) }),

@@ -40,7 +40,10 @@ class App {
     return location.query.get("as_of");
   }
   name(id: number | null | undefined): string {
-    return this.segments?.segments.find((s) => s.segment_id === id)?.segment_name ?? (id == null ? "new" : `segment ${id}`);
+    return (
+      this.segments?.segments.find((s) => s.segment_id === id)?.segment_name ??
+      (id == null ? "new" : `segment ${id}`)
+    );
   }
   toggleTheme(): void {
     this.#chosen = this.theme === "dark" ? "light" : "dark";

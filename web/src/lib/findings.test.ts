@@ -13,7 +13,9 @@ describe("findings", () => {
   it("name the segment that brings most for its size", () => {
     const list = [segment("VIP", 13, 0.003, 0.186), segment("Churn Risk", 1061, 0.245, 0.057)];
     expect(f.segmentsFinding(list)).toBe("13 VIP customers bring 19% of the revenue");
-    expect(f.segmentsFinding([segment("VIP", 1, 0.003, 0.186)])).toBe("1 VIP customer brings 19% of the revenue");
+    expect(f.segmentsFinding([segment("VIP", 1, 0.003, 0.186)])).toBe(
+      "1 VIP customer brings 19% of the revenue",
+    );
     expect(f.segmentsFinding([])).toBe("No segment has a customer yet");
   });
   it("say who moved, by rank and not by id", () => {

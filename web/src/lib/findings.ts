@@ -52,7 +52,10 @@ export function revenueFinding(revenue: Revenue): string {
 export function paretoFinding(spend: number[]): string {
   const all = sum(spend);
   if (all <= 0) return "No revenue yet";
-  const best = Float64Array.from(spend).sort().reverse().subarray(0, Math.max(1, Math.round(spend.length / 10)));
+  const best = Float64Array.from(spend)
+    .sort()
+    .reverse()
+    .subarray(0, Math.max(1, Math.round(spend.length / 10)));
   return `The best tenth of the customers bring ${percent(best.reduce((a, b) => a + b, 0) / all)} of the revenue`;
 }
 
@@ -110,7 +113,10 @@ export const ratio = (a: Rfm, b: Rfm, m: Measure): number => (b[m] > 0 ? a[m] / 
 export const words = (reason: string): string => reason.replaceAll("_", " ");
 export const sum = (list: number[]): number => list.reduce((a, b) => a + b, 0);
 export function top<T>(list: readonly T[], of: (item: T) => number): T | undefined {
-  return list.reduce<T | undefined>((best, x) => (best === undefined || of(x) > of(best) ? x : best), undefined);
+  return list.reduce<T | undefined>(
+    (best, x) => (best === undefined || of(x) > of(best) ? x : best),
+    undefined,
+  );
 }
 
 export function segmentSummary(s: Segments): string {

@@ -37,7 +37,9 @@ export const short = (n: number): string =>
 export const shortMoney = (n: number): string =>
   withMoney(n, { notation: "compact", maximumSignificantDigits: 3 });
 export const percent = (share: number): string =>
-  number({ style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 && share !== 0 ? 1 : 0 }).format(share);
+  number({ style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 && share !== 0 ? 1 : 0 }).format(
+    share,
+  );
 export const percentExact = (share: number): string =>
   number({ style: "percent", maximumFractionDigits: 2 }).format(share);
 export const days = (n: number): string => `${number({ maximumFractionDigits: 1 }).format(n)} d`;
@@ -45,11 +47,14 @@ export const count = (n: number, one: string, many = `${one}s`): string =>
   `${exact(n)} ${n === 1 ? one : many}`;
 
 /** A count in a tile: exact while it is short enough to read at a glance. */
-export const tile = (n: number): string => (Math.abs(n) < 100_000 ? number({ maximumFractionDigits: 0 }).format(n) : short(n));
+export const tile = (n: number): string =>
+  Math.abs(n) < 100_000 ? number({ maximumFractionDigits: 0 }).format(n) : short(n);
 
 function dated(iso: string, options: Intl.DateTimeFormatOptions): string {
   const at = new Date(iso);
-  return Number.isNaN(at.getTime()) ? iso : new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options }).format(at);
+  return Number.isNaN(at.getTime())
+    ? iso
+    : new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options }).format(at);
 }
 export const date = (iso: string): string => dated(iso, { dateStyle: "medium" });
 export const dateTime = (iso: string): string =>

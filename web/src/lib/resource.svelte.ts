@@ -53,8 +53,7 @@ export class Resource<T> {
       this.error = undefined;
     } catch (error) {
       if (signal.aborted) return;
-      this.error =
-        error instanceof Problem ? error : new Problem({ status: 0, title: `${error}` }, path);
+      this.error = error instanceof Problem ? error : new Problem({ status: 0, title: `${error}` }, path);
     }
     this.loading = false;
   }

@@ -53,12 +53,20 @@ function address(path: string, changes: Changes, query: URLSearchParams): string
 
 /** Plain clicks on links of the dashboard stay on the page. */
 export function followLinks(event: MouseEvent): void {
-  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+  if (
+    event.defaultPrevented ||
+    event.button !== 0 ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
     return;
   const link = (event.target as Element | null)?.closest?.("a");
   if (!(link instanceof Element)) return;
   const to = link.getAttribute("href");
-  if (!to?.startsWith("/") || to.startsWith("/api/") || to === "/docs" || link.hasAttribute("download")) return;
+  if (!to?.startsWith("/") || to.startsWith("/api/") || to === "/docs" || link.hasAttribute("download"))
+    return;
   event.preventDefault();
   navigate(to);
 }
