@@ -183,7 +183,8 @@ const gets = {
     const from = Number(q.get("from") ?? ids.at(-2)), to = q.get("to") ?? "live";
     const v = lake.views.get(to === "live" ? newest : Number(to)), w = lake.views.get(from);
     if (!v || !w) throw new Problem(404, "Not found", "no such publication");
-    return { from: publication(from), to: to === "live" ? "live" : publication(Number(to)), flows: data.migration(w, v), segments_from: publication(from).segments, segments_to: data.segments(v, null).map(({ segment_id, segment_name, customers, revenue }) => ({ segment_id, segment_name, customers, revenue })) };
+    const side = (id, v, live) => ({ publication: id, published_at: v.shown.published_at, live, customers: v.customers.length });
+    return { from: side(from, w, false), to: side(to === "live" ? newest : Number(to), v, to === "live"), flows: data.migration(w, v), segments_from: publication(from).segments, segments_to: data.segments(v, null).map(({ segment_id, segment_name, customers, revenue }) => ({ segment_id, segment_name, customers, revenue })) };
   },
   "/quality": quality,
   "/rejections": (a, q) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Scatter } from "../api/types";
-import { filtersOf, mask, totals } from "./filters";
+import { filtersOf, mask, refusedBy, totals, without } from "./filters";
 
 const data = {
   customer_id: ["1", "2", "3"],
@@ -21,6 +21,13 @@ describe("filters", () => {
     expect([...mask(data, { segment: "1" })]).toEqual([0, 1, 1]);
     expect([...mask(data, { segment: "1", max_recency_days: "50" })]).toEqual([0, 1, 0]);
     expect([...mask(data, {}, new Set(["3"]))]).toEqual([0, 0, 1]);
+  });
+  it("are left out when the server names them", () => {
+    const given = { segment: "1", ordered_from: "2011-12-05", ordered_to: "2011-12-12" };
+    const refused = refusedBy({ status: 400, body: { errors: [{ field: "ordered_from" }] } }, given);
+    expect(without(given, new Set(refused))).toEqual({ segment: "1" });
+    expect(refusedBy({ status: 500, body: {} }, given)).toEqual([]);
+    expect(refusedBy({ status: 400, body: { errors: [{ field: "limit" }] } }, given)).toEqual([]);
   });
   it("are summed up", () => {
     expect(totals(data, mask(data, { segment: "1" }))).toEqual({ customers: 2, revenue: 30 });

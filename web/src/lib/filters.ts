@@ -21,6 +21,23 @@ export const names: string[] = [...plain, ...ranges];
 /** The filters that the numbers in the page cannot judge: they need the server. */
 export const serverOnly: string[] = plain.filter((n) => n !== "segment");
 
+/** Filters without those that the server said it does not know. */
+export function without(filters: Record<string, string>, refused: Set<string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(filters).filter(([name]) => !refused.has(name)));
+}
+
+/** The filters that an answer with status 400 names, with those that mean nothing alone. */
+export function refusedBy(
+  problem: { status: number; body: { errors?: { field: string }[] } } | undefined,
+  filters: Record<string, string>,
+): string[] {
+  if (problem?.status !== 400) return [];
+  const named = (problem.body.errors ?? []).map((e) => e.field).filter((f) => f in filters);
+  if (named.includes("moved_from")) named.push("since");
+  if (named.some((n) => n.startsWith("ordered_"))) named.push("ordered_from", "ordered_to");
+  return named;
+}
+
 export function filtersOf(query: URLSearchParams): Record<string, string> {
   const out: Record<string, string> = {};
   for (const name of names) {

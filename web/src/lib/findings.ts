@@ -34,9 +34,9 @@ export function gridFinding(grid: RfmGrid, by: "customers" | "revenue"): string 
 }
 
 export function profileFinding(all: Rfm, segments: Segment[]): string {
-  const best = top(segments, (s) => ratio(s.median, all, "frequency"));
+  const best = top(segments, (s) => ratio(typical(s), all, "frequency"));
   if (!best) return "No segment has a profile yet";
-  const times = ratio(best.median, all, "frequency");
+  const times = ratio(typical(best), all, "frequency");
   return times > 1.5
     ? `${best.segment_name} order ${exact(Math.round(times))} times as often as the median customer`
     : "The segments order about equally often";
@@ -108,6 +108,12 @@ export function changeSummary(now: Overview): string {
 export function gridRows(cells: GridCell[]): GridCell[][] {
   return [5, 4, 3, 2, 1].map((r) => cells.filter((c) => c.r === r).sort((a, b) => a.f - b.f));
 }
+
+const nothing: Rfm = { recency_days: 0, frequency: 0, monetary: 0 };
+/** The median customer of a segment; of one that is empty at present, its centre. */
+export const typical = (s: Segment | undefined): Rfm => s?.median ?? s?.centroid ?? nothing;
+export const average = (s: Segment | undefined): Rfm => s?.mean ?? s?.centroid ?? nothing;
+export const overall = (s: Segments): Rfm => s.all.median ?? nothing;
 
 export const ratio = (a: Rfm, b: Rfm, m: Measure): number => (b[m] > 0 ? a[m] / b[m] : 1);
 export const words = (reason: string): string => reason.replaceAll("_", " ");

@@ -34,7 +34,8 @@ export const noted: Action<Element, Note> = (node, given) => {
     const box = node.getBoundingClientRect();
     tip.show(note, box.left + box.width / 2, box.bottom - 4);
   };
-  const leave = () => tip.hide();
+  // A node may be left because it is being removed, in the middle of an update of the page.
+  const leave = () => queueMicrotask(() => tip.hide());
   node.addEventListener("pointermove", move);
   node.addEventListener("pointerleave", leave);
   node.addEventListener("focus", focus);
@@ -44,7 +45,7 @@ export const noted: Action<Element, Note> = (node, given) => {
       note = next;
     },
     destroy() {
-      tip.hide();
+      if (tip.note === note) leave();
       node.removeEventListener("pointermove", move);
       node.removeEventListener("pointerleave", leave);
       node.removeEventListener("focus", focus);
