@@ -6,7 +6,7 @@ import { accessible, launch, open, quiet, serve, settled, until } from "./suppor
 let server;
 let browser;
 before(async () => {
-  server = await serve();
+  server = await serve("made");
   browser = await launch();
 });
 after(async () => {

@@ -7,7 +7,7 @@ import { accessible, launch, open, quiet, serve, settled, shots, until } from ".
 let server;
 let browser;
 before(async () => {
-  server = await serve();
+  server = await serve("made");
   browser = await launch();
 });
 after(async () => {

@@ -40,7 +40,7 @@ const looks = [
 let server;
 let browser;
 before(async () => {
-  server = await serve();
+  server = await serve("replay");
   browser = await launch();
 });
 after(async () => {

@@ -17,7 +17,7 @@ import {
 let server;
 let browser;
 before(async () => {
-  server = await serve({ alone: true });
+  server = await serve("real");
   browser = await launch();
 });
 after(async () => {

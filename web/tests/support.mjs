@@ -1,15 +1,24 @@
 // What the tests share: a server with the real set behind it, a line to it that can be cut, and Chromium.
 //
-//   CLIENTELE_WEB=http://127.0.0.1:8080   test a server that runs already
-//   CLIENTELE_BIN=DIR                     where batch (and serving) are; ../target/release or ../target/debug
-//   CLIENTELE_DATA=FILE                   the orders; ../../shared/data/online_retail.csv
-//   CHROMIUM=FILE                         /usr/bin/chromium
+//   CLIENTELE_BIN=DIR     where batch, data, speed and serving are; ../target/release or ../target/debug
+//   CLIENTELE_DATA=FILE   the real set; ../../shared/data/online_retail.csv
+//   CHROMIUM=FILE         /usr/bin/chromium
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer as createHttp, request } from "node:http";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
@@ -26,37 +35,151 @@ const program = (name) =>
     .map((d) => join(d, name))
     .find((p) => existsSync(p));
 
-/** Starts what the tests look at; `alone` without live orders. Ends with `stop`. */
-export async function serve({ alone = false } = {}) {
-  if (process.env.CLIENTELE_WEB) return line(new URL(process.env.CLIENTELE_WEB), () => {});
-  const batch = program("batch");
-  assert.ok(batch, "build first: cargo build --release --package batch");
-  const data = process.env.CLIENTELE_DATA ?? join(root, "..", "shared/data/online_retail.csv");
+const programs = (...names) =>
+  names.map((name) => {
+    const found = program(name);
+    assert.ok(found, `there is no ${name}; build first: cargo build --release --workspace`);
+    return found;
+  });
+
+const sets = {
+  /** The real set in five publications, from the lake alone: every number is known. */
+  real: { months: ["2011-07", "2011-09", "2011-11", "2011-12"] },
+  /** The real set in four publications, and its last days as live orders, as they were. */
+  replay: { months: ["2011-07", "2011-09", "2011-11", "2011-12"], live: ["replay", "--rate", "4"] },
+  /** Made-up orders up to yesterday, and more of them live, dated now. */
+  made: { live: ["produce", "orders", "--rate", "6"], demo: true },
+};
+
+/** Starts what the tests look at: `real`, `replay` or `made`. Ends with `stop`. */
+export async function serve(kind) {
+  const set = sets[kind];
+  const [batch, serving] = programs("batch", "serving");
   const dir = mkdtempSync(join(tmpdir(), "clientele-web-"));
   const lake = join(dir, "lake");
-  execFileSync(batch, ["run", "--input", data, "--lake", lake, "-q"]);
-  execFileSync(batch, ["run", "--lake", lake, "-q", "--seed", "7"]);
-  const port = await free();
-  const child = spawn(
-    process.execPath,
-    [
-      join(here, "../mock/server.mjs"),
-      "--batch",
-      batch,
+  const children = [];
+  const start = (file, args) => {
+    const log = openSync(join(dir, `${basename(file)}-${children.length}.log`), "w");
+    children.push(
+      spawn(file, args, { stdio: ["ignore", log, log], env: { ...process.env, RUST_LOG: "warn" } }),
+    );
+  };
+  const stop = () => {
+    for (const c of children.reverse()) c.kill();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const files = input(kind, dir);
+    // A few days alone do not tell whether the month or the day stands first.
+    const dates = kind === "made" ? [] : ["--date-format", "mdy"];
+    for (const file of set.live && kind === "replay" ? files.slice(0, -1) : files) {
+      execFileSync(batch, ["run", "--input", file, "--lake", lake, "-q", ...dates]);
+    }
+    const brokers = set.live ? await liveOrders(kind, dir, lake, files.at(-1), start) : [];
+    const port = await free();
+    start(serving, [
+      "run",
       "--lake",
       lake,
-      "--port",
-      `${port}`,
-      ...(alone ? ["--no-broker"] : []),
-    ],
-    { stdio: ["ignore", "ignore", "inherit"] },
-  );
-  const url = new URL(`http://127.0.0.1:${port}`);
-  await until(async () => (await fetch(url)).ok, 60_000, "the server");
-  return line(url, () => {
-    child.kill();
-    rmSync(dir, { recursive: true, force: true });
+      "--listen",
+      `127.0.0.1:${port}`,
+      "--currency",
+      "GBP",
+      ...brokers,
+      ...(set.demo ? ["--demo"] : []),
+    ]);
+    const url = `http://127.0.0.1:${port}`;
+    await until(async () => (await fetch(`${url}/readyz`)).ok, 60_000, "serving");
+    const compiledIn = (await (await fetch(url)).text()).includes('id="app"');
+    const to = compiledIn ? new URL(url) : await front(url);
+    return line(to, stop);
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+/** The order files of a set: made up, or cut before each of its months. */
+function input(kind, dir) {
+  const made = join(dir, "orders.csv");
+  if (kind === "made") {
+    const day = (n) => new Date(Date.now() - n * 86_400_000).toISOString().slice(0, 10);
+    execFileSync(programs("data")[0], [
+      "generate",
+      "orders",
+      "--output",
+      made,
+      "--from",
+      day(366),
+      "--to",
+      day(1),
+    ]);
+    return [made];
+  }
+  const source = process.env.CLIENTELE_DATA ?? join(root, "..", "shared/data/online_retail.csv");
+  const { months } = sets[kind];
+  const [head, ...lines] = readFileSync(source, "latin1").split("\n");
+  const parts = Array.from({ length: months.length + 1 }, () => [head]);
+  for (const line of lines) {
+    const at = line.match(/,(\d+)\/\d+\/(\d{4}) \d+:\d+,/);
+    if (!at) continue;
+    const month = `${at[2]}-${at[1].padStart(2, "0")}`;
+    parts[months.filter((m) => month >= m).length].push(line);
+  }
+  return parts.map((part, i) => {
+    const file = join(dir, `orders-${i + 1}.csv`);
+    writeFileSync(file, part.join("\n"), "latin1");
+    return file;
   });
+}
+
+async function liveOrders(kind, dir, lake, file, start) {
+  const [data, speed] = programs("data", "speed");
+  const address = join(dir, "broker");
+  start(data, ["broker", "--address-file", address]);
+  await until(() => readFileSync(address, "utf8").length > 0, 20_000, "the broker");
+  const brokers = ["--brokers", readFileSync(address, "utf8").trim()];
+  start(speed, ["run", "--lake", lake, "--delivery", "at-least-once", ...brokers]);
+  await new Promise((r) => setTimeout(r, 3000));
+  start(data, [...sets[kind].live, ...brokers, ...(kind === "replay" ? [file, "--date-format", "mdy"] : [])]);
+  return brokers;
+}
+
+/** The dashboard as it is built now, before a `serving` that was compiled without it, under the same headers. */
+async function front(api) {
+  const dist = join(here, "../dist");
+  const policy = (await fetch(api)).headers.get("content-security-policy");
+  const types = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+  };
+  const server = createHttp((req, res) => {
+    if (/^\/(api|docs)\b/.test(req.url)) {
+      const far = request(
+        api + req.url,
+        { method: req.method, headers: { ...req.headers, host: new URL(api).host } },
+        (answer) => {
+          res.writeHead(answer.statusCode, answer.headers);
+          answer.pipe(res);
+        },
+      );
+      far.on("error", () => res.destroy());
+      res.on("close", () => far.destroy());
+      return req.pipe(far);
+    }
+    const wanted = join(dist, new URL(req.url, api).pathname);
+    const file = existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(dist, "index.html");
+    res.writeHead(200, {
+      "content-type": types[extname(file)] ?? "application/octet-stream",
+      "content-security-policy": policy,
+    });
+    res.end(readFileSync(file));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  return new URL(`http://127.0.0.1:${server.address().port}`);
 }
 
 /** A line to the server that can be cut and mended. */
@@ -102,10 +225,18 @@ async function free() {
   return port;
 }
 
+async function attempt(holds) {
+  try {
+    return await holds();
+  } catch {
+    return false;
+  }
+}
+
 export async function until(holds, limit = 10_000, what = "it") {
   const end = Date.now() + limit;
   for (;;) {
-    if (await Promise.resolve(holds()).catch(() => false)) return;
+    if (await attempt(holds)) return;
     assert.ok(Date.now() < end, `${what} did not come within ${limit} ms`);
     await new Promise((r) => setTimeout(r, 100));
   }

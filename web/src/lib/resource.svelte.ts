@@ -6,6 +6,8 @@ export class Resource<T> {
   data = $state.raw<T | undefined>(undefined);
   error = $state.raw<Problem | undefined>(undefined);
   loading = $state(true);
+  /** What is shown belongs to the address before this one. */
+  stale = $state(false);
   /** When the data came, in milliseconds. */
   at = $state(0);
   #reload = $state(0);
@@ -26,6 +28,7 @@ export class Resource<T> {
         untrack(() => {
           if (old !== undefined || pathOf(now) !== pathOf(shown)) this.data = old;
           this.error = undefined;
+          this.stale = old === undefined && this.data !== undefined;
         });
       }
       const wait = shown !== null && now !== shown ? delay : 0;
@@ -49,6 +52,7 @@ export class Resource<T> {
       const data = await get<T>(path, signal);
       if (signal.aborted) return;
       this.data = data;
+      this.stale = false;
       this.at = Date.now();
       this.error = undefined;
     } catch (error) {
