@@ -50,7 +50,7 @@ test("an order added to a customer is seen on the customer's page", async () => 
 test("rows come in batches, four times a second at most, and rest under the pointer", async () => {
   const { page, close } = await open(browser, server.url, "/live");
   await settled(page);
-  await until(async () => (await rows(page).count()) > 3);
+  await until(async () => (await rows(page).count()) > 3, 30_000);
   await page.evaluate(() => {
     window.batches = [];
     new MutationObserver(() => window.batches.push(performance.now())).observe(
@@ -85,7 +85,7 @@ test("filters of the stream are in the address", async () => {
   await settled(page);
   assert.equal(await page.locator("select").inputValue(), "1");
   await page.click("text=Generate demo orders");
-  await until(async () => (await rows(page).count()) > 0);
+  await until(async () => (await rows(page).count()) > 0, 30_000);
   await page.fill("input[placeholder=any]", "12747");
   await page.keyboard.press("Enter");
   await until(() => page.url().includes("customer=12747"));
@@ -95,7 +95,7 @@ test("filters of the stream are in the address", async () => {
 test("with reduced motion nothing slides", async () => {
   const { page, close } = await open(browser, server.url, "/live", { still: true });
   await settled(page);
-  await until(async () => (await rows(page).count()) > 0);
+  await until(async () => (await rows(page).count()) > 0, 30_000);
   const took = await rows(page)
     .first()
     .evaluate((r) => getComputedStyle(r).animationDuration);

@@ -157,14 +157,10 @@ async function front(api) {
   };
   const server = createHttp((req, res) => {
     if (/^\/(api|docs)\b/.test(req.url)) {
-      const far = request(
-        api + req.url,
-        { method: req.method, headers: { ...req.headers, host: new URL(api).host } },
-        (answer) => {
-          res.writeHead(answer.statusCode, answer.headers);
-          answer.pipe(res);
-        },
-      );
+      const far = request(api + req.url, { method: req.method, headers: req.headers }, (answer) => {
+        res.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(res);
+      });
       far.on("error", () => res.destroy());
       res.on("close", () => far.destroy());
       return req.pipe(far);
