@@ -106,11 +106,11 @@ test *ARGS: (_venv test_python "tests/requirements.txt") _kafka
 web: _web_packages
     cd web && npm run --silent build
 
-# Check the dashboard's code and test it in Chromium, against the programs in target/release; ARGS go to node --test
+# Check the dashboard's code and test it in Chromium, against the programs in target/release
 [group("develop")]
-web-test *ARGS: web
+web-test: web
     @echo "testing the dashboard: about 10 minutes on two cores" >&2
-    cd web && npm run --silent check && CLIENTELE_BIN="${CLIENTELE_BIN:-{{ target }}/release}" npm run --silent test -- "$@"
+    cd web && npm run --silent check && CLIENTELE_BIN="${CLIENTELE_BIN:-{{ target }}/release}" npm run --silent test
 
 # Run the speed layer on a simulated Kafka, 10,000 schedules (or SIMULATE=n); SEED=n replays one and tells all of it
 [group("develop")]

@@ -10,7 +10,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
-    reportCompressedSize: true,
+    // ECharts, which is loaded with the first chart.
+    chunkSizeWarningLimit: 600,
   },
   server: { proxy: { "/api": api } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
