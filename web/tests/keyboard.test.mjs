@@ -74,7 +74,7 @@ test("each chart turns into a table and back, in the address", async () => {
     ["/segments", 3],
     ["/history", 2],
     ["/quality", 1],
-    ["/customers/12747", 2],
+    ["/customers/12747", 3],
   ]) {
     const { page, wrong, close } = await open(browser, server.url, path);
     await settled(page);
@@ -120,6 +120,12 @@ test("the dialog takes the focus, says what is wrong by field, and Escape closes
   assert.ok(await page.locator("#wrong-customer_id").isVisible());
   assert.equal(await page.getAttribute("[name=quantity]", "aria-invalid"), "true");
   await accessible(page, "the dialog");
+  // What only the server knows: an invoice that begins with C is a cancellation.
+  await page.fill("[name=customer_id]", "12747");
+  await page.fill("[name=quantity]", "2");
+  await page.fill("[name=invoice]", "C900001");
+  await page.click("text=Send order");
+  await page.waitForSelector("#wrong-invoice");
   await page.keyboard.press("Escape");
   await until(async () => (await page.locator("dialog").count()) === 0);
   quiet(wrong, "dialog");
