@@ -999,7 +999,7 @@ export interface components {
             /** Format: double */
             revenue: number;
         };
-        /** @description What is wrong with a request, or with us. */
+        /** @description The same as it is sent. */
         Problem: {
             detail: string;
             errors?: components["schemas"]["FieldProblem"][];
@@ -1273,8 +1273,6 @@ export interface components {
             partition: number;
             topic: string;
         };
-        Order: string;
-        Format: string;
     };
     responses: never;
     parameters: never;
@@ -1396,19 +1394,23 @@ export interface operations {
                 min_monetary?: number;
                 max_monetary?: number;
                 country?: string;
-                /** @description Segment id at the publication `since`. */
-                moved_from?: number;
+                /** @description Segment id at the publication `since`, or `new` for customers who were not there. */
+                moved_from?: string;
                 /** @description A publication or a time, for `moved_from`. */
                 since?: string;
                 /** @description Month of the first order, such as `2010-12`. */
                 cohort?: string;
-                sort?: components["schemas"]["Order"];
+                /** @description First day of a time in which the customer ordered, such as `2011-01-01`. */
+                ordered_from?: string;
+                /** @description The day behind the last one of that time. */
+                ordered_to?: string;
+                sort?: "customer_id" | "-customer_id" | "recency_days" | "-recency_days" | "frequency" | "-frequency" | "monetary" | "-monetary";
                 /** @description 1 to 1,000, 50 unless said. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`. */
-                format?: components["schemas"]["Format"];
+                format?: "json" | "csv" | "parquet";
                 as_of?: string;
             };
             header?: never;
@@ -1952,7 +1954,7 @@ export interface operations {
                 limit?: number;
                 cursor?: string;
                 /** @description `csv` downloads every line. */
-                format?: components["schemas"]["Format"];
+                format?: "json" | "csv" | "parquet";
                 as_of?: string;
             };
             header?: never;
@@ -1983,7 +1985,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `week` unless said. */
-                by?: components["schemas"]["By"];
+                by?: "day" | "week" | "month";
                 /** @description First day, such as `2011-01-01`. */
                 from?: string;
                 /** @description Last day. */
@@ -2186,19 +2188,23 @@ export interface operations {
                 min_monetary?: number;
                 max_monetary?: number;
                 country?: string;
-                /** @description Segment id at the publication `since`. */
-                moved_from?: number;
+                /** @description Segment id at the publication `since`, or `new` for customers who were not there. */
+                moved_from?: string;
                 /** @description A publication or a time, for `moved_from`. */
                 since?: string;
                 /** @description Month of the first order, such as `2010-12`. */
                 cohort?: string;
-                sort?: components["schemas"]["Order"];
+                /** @description First day of a time in which the customer ordered, such as `2011-01-01`. */
+                ordered_from?: string;
+                /** @description The day behind the last one of that time. */
+                ordered_to?: string;
+                sort?: "customer_id" | "-customer_id" | "recency_days" | "-recency_days" | "frequency" | "-frequency" | "monetary" | "-monetary";
                 /** @description 1 to 1,000, 50 unless said. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`. */
-                format?: components["schemas"]["Format"];
+                format?: "json" | "csv" | "parquet";
                 as_of?: string;
             };
             header?: never;
