@@ -177,7 +177,7 @@ test("the pictures of the README", async () => {
     const { page, close } = await open(browser, server.url, path, { theme, still: true });
     await settled(page);
     const rows = page.locator("ol.rows li");
-    if (path === "/") await until(async () => (await rows.count()) >= 11, 40_000, "live orders");
+    if (path === "/") await until(async () => (await rows.count()) >= 8, 40_000, "live orders");
     if (process.env.UPDATE) await page.screenshot({ path: join(docs, `${name}.png`) });
     await close();
   }
