@@ -101,6 +101,17 @@ test *ARGS: (_venv test_python "tests/requirements.txt") _kafka
     @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} CLIENTELE_KAFKA={{ quote(kafka / "libs") }} \
         cargo test --workspace --locked "$@"
 
+# Build the dashboard into web/dist; the program `serving` that is built afterwards has it inside
+[group("develop")]
+web: _web_packages
+    cd web && npm run --silent build
+
+# Check the dashboard's code and test it in Chromium, against the programs in target/release
+[group("develop")]
+web-test: web
+    @echo "testing the dashboard: about 10 minutes on two cores" >&2
+    cd web && npm run --silent check && CLIENTELE_BIN="${CLIENTELE_BIN:-{{ target }}/release}" npm run --silent test
+
 # Run the speed layer on a simulated Kafka, 10,000 schedules (or SIMULATE=n); SEED=n replays one and tells all of it
 [group("develop")]
 simulate *ARGS:
@@ -185,6 +196,17 @@ _venv DIR REQUIREMENTS:
     "${PYTHON:-python3}" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$2"
     touch "$1/complete"
+
+# Installs what web/package-lock.json names, unless it is there.
+[script]
+_web_packages:
+    cd web
+    lock=$(sha256sum package-lock.json | cut -c 1-12)
+    # The mark is written last.
+    [ "$(cat node_modules/.clientele 2>/dev/null)" = "$lock" ] && exit
+    echo "installing the dashboard's packages (once; 110 MB)" >&2
+    npm ci --silent --ignore-scripts --no-audit --no-fund >&2
+    printf '%s' "$lock" >node_modules/.clientele
 
 # Fetches Kafka into the tools folder, unless it is there.
 [script]
