@@ -62,7 +62,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub demo: bool,
     /// Settings in TOML; the environment and flags go before it
-    #[arg(long, env = "CLIENTELE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "CLIENTELE_SERVING_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Only errors on stderr
     #[arg(long, short)]

@@ -1,7 +1,7 @@
 // What the tests share: a server with the real set behind it, a line to it that can be cut, and Chromium.
 //
 //   CLIENTELE_BIN=DIR     where batch, data, speed and serving are; ../target/release or ../target/debug
-//   CLIENTELE_DATA=FILE   the real set; ../../shared/data/online_retail.csv
+//   CLIENTELE_DATA=DIR    where online_retail.csv is, the real set; ../../shared/data
 //   CHROMIUM=FILE         /usr/bin/chromium
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -116,7 +116,8 @@ function input(kind, dir) {
     ]);
     return [made];
   }
-  const source = process.env.CLIENTELE_DATA ?? join(root, "..", "shared/data/online_retail.csv");
+  const data = process.env.CLIENTELE_DATA ?? join(root, "..", "shared/data");
+  const source = join(data, "online_retail.csv");
   const { months } = sets[kind];
   const [head, ...lines] = readFileSync(source, "latin1").split("\n");
   const parts = Array.from({ length: months.length + 1 }, () => [head]);

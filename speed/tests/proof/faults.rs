@@ -172,9 +172,10 @@ fn a_polite_end_commits_and_is_quick() {
 
 #[test]
 fn a_polite_end_is_quick_while_nobody_answers() {
-    let Some(world) = World::new("a_polite_end_alone", 2) else { return };
+    let Some(mut world) = World::new("a_polite_end_alone", 2) else { return };
     batch(&world, Some(&history()));
-    let speed = Speed::start_as(&World { bootstrap: "127.0.0.1:9".to_owned(), ..world }, "");
+    "127.0.0.1:9".clone_into(&mut world.bootstrap);
+    let speed = Speed::start(&world);
     thread::sleep(Duration::from_secs(2));
     let since = Instant::now();
     speed.signal("TERM");
