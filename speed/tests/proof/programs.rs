@@ -81,7 +81,7 @@ fn command(world: &World, settings: &str) -> Command {
     let config = world.folder.path().join("speed.toml");
     std::fs::write(&config, format!("{settings}{}", world.config())).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_speed"));
-    command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
+    command.args(["run", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
     command
 }
 
