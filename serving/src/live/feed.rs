@@ -109,23 +109,27 @@ impl<T> Feed<T> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a partition is read from: the offset before the first event that can come.
-    pub fn begin(&self, partition: u32, before: i64) {
+    /// Where a partition is read from, for the first time or again: the offset before the first event that can come, and the
+    /// partition's end now. What was seen beyond that end was of a topic that is gone.
+    pub fn begin(&self, partition: u32, before: i64, end: i64) {
         let mut ring = self.lock();
         ring.lost.entry(partition).or_insert(before);
-        if !ring.position.0.contains_key(&partition) {
+        if ring.position.0.get(&partition).is_none_or(|seen| *seen >= end) {
             ring.position.advance(partition, before);
         }
     }
 
-    /// Adds the events of a tick: partition, offset, JSON, and what filters ask for.
+    /// Adds the events of a tick: partition, offset, JSON, and what filters ask for; but none that was seen, when a lost
+    /// connection made a reader begin again.
     pub fn publish(&self, events: Vec<(u32, i64, String, T)>) {
+        let mut ring = self.lock();
+        let events: Vec<_> =
+            events.into_iter().filter(|(partition, offset, ..)| !ring.position.has(*partition, *offset)).collect();
         if events.is_empty() {
             return;
         }
         let mut frame = Frame { events: Vec::with_capacity(events.len()), encoded: Bytes::new() };
         let mut all = BytesMut::new();
-        let mut ring = self.lock();
         for (partition, offset, data, content) in events {
             ring.position.advance(partition, offset);
             ring.number += 1;
@@ -210,7 +214,7 @@ mod tests {
 
     fn feed(offsets: std::ops::Range<i64>) -> Feed<i64> {
         let feed = Feed::new("order");
-        feed.begin(0, -1);
+        feed.begin(0, -1, 0);
         for offset in offsets {
             feed.publish(vec![(0, offset, format!("{offset}"), offset)]);
         }
@@ -235,6 +239,20 @@ mod tests {
         let feed = feed(0..i64::try_from(HELD).expect("small") + 10);
         assert!(feed.follow(Position::read("0:2").as_ref(), |_| true).gap);
         assert!(!feed.follow(Position::read("0:9").as_ref(), |_| true).gap);
+    }
+
+    #[test]
+    fn what_is_read_again_is_no_event() {
+        let feed = feed(0..5);
+        feed.begin(0, -1, 5);
+        feed.publish((3..7).map(|offset| (0, offset, offset.to_string(), offset)).collect());
+        let offsets =
+            |feed: &Feed<i64>| feed.follow(None, |_| true).missed.iter().map(|event| event.offset).collect::<Vec<_>>();
+        assert_eq!(offsets(&feed), [0, 1, 2, 3, 4, 5, 6]);
+        // A topic made again begins again.
+        feed.begin(0, -1, 1);
+        feed.publish(vec![(0, 0, "0".to_owned(), 0)]);
+        assert_eq!(offsets(&feed).last(), Some(&0));
     }
 
     #[test]

@@ -306,10 +306,10 @@ impl Loop {
 }
 
 fn look(reader: &mut Reader, feeds: &Feeds) -> Result<(), String> {
-    reader.look(|topic, partition, before| match topic {
+    reader.look(|topic, partition, before, end| match topic {
         Topic::State => {}
-        Topic::Orders => feeds.orders.begin(partition, before),
-        Topic::Changes => feeds.changes.begin(partition, before),
-        Topic::Alerts => feeds.alerts.begin(partition, before),
+        Topic::Orders => feeds.orders.begin(partition, before, end),
+        Topic::Changes => feeds.changes.begin(partition, before, end),
+        Topic::Alerts => feeds.alerts.begin(partition, before, end),
     })
 }

@@ -104,11 +104,11 @@ impl Reader {
         Ok(Self { state, events: client(kafka, "false")?, names: names.clone(), assigned, behind, topic_id })
     }
 
-    /// Reads partitions that are new since the last look; tells behind which offset each begins.
+    /// Reads partitions that are new since the last look; tells behind which offset each begins, and where it ends.
     ///
     /// # Errors
     /// When the brokers do not answer.
-    pub fn look(&mut self, mut begin: impl FnMut(Topic, u32, i64)) -> Result<(), String> {
+    pub fn look(&mut self, mut begin: impl FnMut(Topic, u32, i64, i64)) -> Result<(), String> {
         let told = |error: KafkaError| error.to_string();
         let metadata = self.state.fetch_metadata(None, ASK).map_err(told)?;
         for topic in Topic::ALL {
@@ -119,7 +119,7 @@ impl Reader {
             for partition in all.into_iter().filter(|partition| !self.assigned.contains(&(topic, *partition))) {
                 let (low, high) = self.state.fetch_watermarks(name, partition, ASK).map_err(told)?;
                 let start = if topic == Topic::State { low } else { low.max(high - tail) };
-                begin(topic, u32::try_from(partition).unwrap_or_default(), start - 1);
+                begin(topic, u32::try_from(partition).unwrap_or_default(), start - 1, high);
                 list.add_partition_offset(name, partition, Offset::Offset(start)).map_err(told)?;
             }
             if list.count() == 0 {
