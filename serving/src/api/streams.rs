@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::{Answered, App, Ask, Problem};
 use crate::http::closed;
-use crate::live::{Alert, Change, Feed, Frame, Order, Position};
+use crate::live::{Alert, Change, Event, Feed, Frame, Order, Position};
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const BEAT: Bytes = Bytes::from_static(b": still here\n\n");
@@ -90,6 +90,8 @@ struct Client<T, F> {
     frames: broadcast::Receiver<Arc<Frame<T>>>,
     /// The newest event that was handed over, or passed over by the filter.
     through: u64,
+    /// What it has seen although this process had not, when it came back.
+    ahead: Option<Position>,
     filter: Option<F>,
     common: Common,
 }
@@ -131,7 +133,8 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
         waiting.push_back(gap(None));
     }
     waiting.extend(resume.missed.iter().map(|event| event.encoded.clone()));
-    let client = Client { waiting, frames: resume.frames, through: resume.through, filter, common: Common::new(app) };
+    let (frames, through, ahead) = (resume.frames, resume.through, resume.ahead);
+    let client = Client { waiting, frames, through, ahead, filter, common: Common::new(app) };
     let events = futures::stream::unfold(client, |mut client| async move {
         let piece = client.next().await?;
         Some((Ok::<_, Infallible>(piece), client))
@@ -189,11 +192,14 @@ impl<T, F: Fn(&T) -> bool> Client<T, F> {
             let missed = self.filter.is_none().then_some(first.number - self.through - 1);
             self.waiting.push_back(gap(missed));
         }
-        let is_new = first.number > self.through;
+        let is_new = first.number > self.through && self.ahead.is_none();
         match &self.filter {
             None if is_new => self.waiting.push_back(frame.encoded.clone()),
             filter => {
-                let new = frame.events.iter().filter(|event| event.number > self.through);
+                let seen = |event: &Event<T>| {
+                    self.ahead.as_ref().is_some_and(|ahead| ahead.has(event.partition, event.offset))
+                };
+                let new = frame.events.iter().filter(|event| event.number > self.through && !seen(event));
                 let wanted = new.filter(|event| filter.as_ref().is_none_or(|filter| filter(&event.content)));
                 self.waiting.extend(wanted.map(|event| event.encoded.clone()));
             }

@@ -95,6 +95,8 @@ pub struct Resume<T> {
     pub missed: Vec<Arc<Event<T>>>,
     /// Frames up to this event were taken from the ring.
     pub through: u64,
+    /// What the client has seen and the ring has still to read, as after a start.
+    pub ahead: Option<Position>,
     pub frames: broadcast::Receiver<Arc<Frame<T>>>,
 }
 
@@ -159,14 +161,16 @@ impl<T> Feed<T> {
         let Some(position) = position else {
             let mut missed: Vec<_> = held.rev().take(NEWEST).cloned().collect();
             missed.reverse();
-            return Resume { gap: false, missed, through: ring.number, frames };
+            return Resume { gap: false, missed, through: ring.number, ahead: None, frames };
         };
         let gap = ring
             .lost
             .iter()
             .any(|(partition, offset)| position.0.contains_key(partition) && !position.has(*partition, *offset));
         let unseen = |event: &&Arc<Event<T>>| !position.has(event.partition, event.offset);
-        Resume { gap, missed: held.filter(unseen).cloned().collect(), through: ring.number, frames }
+        let is_ahead = position.0.iter().any(|(partition, offset)| !ring.position.has(*partition, *offset));
+        let ahead = is_ahead.then(|| position.clone());
+        Resume { gap, missed: held.filter(unseen).cloned().collect(), through: ring.number, ahead, frames }
     }
 
     /// Those held that `wanted` wants, newest first.
@@ -253,6 +257,14 @@ mod tests {
         feed.begin(0, -1, 1);
         feed.publish(vec![(0, 0, "0".to_owned(), 0)]);
         assert_eq!(offsets(&feed).last(), Some(&0));
+    }
+
+    #[test]
+    fn who_is_ahead_of_a_process_that_has_just_started_is_remembered() {
+        let feed = feed(0..3);
+        let ahead = |position: &str| feed.follow(Position::read(position).as_ref(), |_| true).ahead;
+        assert_eq!(ahead("0:2"), None);
+        assert_eq!(ahead("0:4").map(|ahead| ahead.to_string()), Some("0:4".to_owned()));
     }
 
     #[test]
