@@ -76,7 +76,8 @@ def feed(folder, wishes):
     try:
         kafka = subprocess.Popen([BIN / "kafka", "--port", "39192"], stdout=subprocess.PIPE, text=True)
         running.append(kafka)
-        brokers = re.search(r"(\d+\.\d+\.\d+\.\d+:\d+)", kafka.stdout.readline())[1]
+        told = (re.search(r"(\d+\.\d+\.\d+\.\d+:\d+)", line) for line in kafka.stdout)
+        brokers = next(found[1] for found in told if found)
         speed = [BIN / "speed", "run", "--quiet", "--listen", "off", "--brokers", brokers, "--lake", lake]
         running.append(subprocess.Popen(speed))
         time.sleep(5)
