@@ -117,6 +117,8 @@ class Bench:
             app = self.start_streams(topic, STATE + 1000, False, state=state)
             app.wait()
             shutil.rmtree(state)
+            # It does not leave the group: until its session is over nobody else is given anything.
+            time.sleep(50)
             again = self.start_streams(topic, 0, False, stay=True, state=state, app=app.name)
             found["streams"] = {"seconds": float(again.expect(r"RUNNING after ([0-9.]+)s"))}
             stop(again)

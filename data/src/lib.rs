@@ -15,6 +15,8 @@ pub mod merge;
 pub mod model;
 pub mod money;
 pub mod numbers;
+pub mod order;
+pub mod state;
 pub mod telemetry;
 pub mod time;
 pub mod topics;

@@ -45,18 +45,35 @@ impl Model {
     /// fit's, bit for bit. None for a model without segments.
     #[must_use]
     pub fn nearest(&self, customer: [f64; DIMENSIONS]) -> Option<(&Segment, f64)> {
-        let mut scaled = customer;
-        for (x, scale) in scaled.iter_mut().zip(self.scale) {
-            *x /= scale;
-        }
-        let mut best: Option<(&Segment, f64)> = None;
-        for segment in &self.segments {
+        let (label, distance) = self.nearest_label(customer)?;
+        Some((self.segments.get(label)?, distance))
+    }
+
+    /// [`Model::nearest`], the segment as its position in `segments`.
+    #[must_use]
+    pub fn nearest_label(&self, customer: [f64; DIMENSIONS]) -> Option<(usize, f64)> {
+        let scaled = self.scaled(customer);
+        let mut best: Option<(usize, f64)> = None;
+        for (label, segment) in self.segments.iter().enumerate() {
             let squared = squared_distance(&scaled, &segment.centroid);
             if best.is_none_or(|(_, least)| squared < least) {
-                best = Some((segment, squared));
+                best = Some((label, squared));
             }
         }
-        best.map(|(segment, squared)| (segment, squared.sqrt()))
+        best.map(|(label, squared)| (label, squared.sqrt()))
+    }
+
+    /// The scaled distance of a customer to `centroid`.
+    #[must_use]
+    pub fn distance(&self, customer: [f64; DIMENSIONS], centroid: &Centroid) -> f64 {
+        squared_distance(&self.scaled(customer), centroid).sqrt()
+    }
+
+    fn scaled(&self, mut customer: [f64; DIMENSIONS]) -> Centroid {
+        for (x, scale) in customer.iter_mut().zip(self.scale) {
+            *x /= scale;
+        }
+        customer
     }
 
     /// A centroid in the units of the features (days, invoices, money).

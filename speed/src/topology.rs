@@ -107,6 +107,9 @@ pub enum OpenError {
     /// It may be possible later.
     #[error("{0}")]
     NotYet(String),
+    /// Its state rests on another topic than the one that is there now.
+    #[error("{0}")]
+    OtherTopic(String),
 }
 
 impl From<String> for OpenError {

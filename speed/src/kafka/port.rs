@@ -104,7 +104,7 @@ const WRITING: [(&str, &str); 6] = [
 ];
 /// The largest message that is written; topics are made for it.
 pub const MESSAGE_BYTES: &str = "8388608";
-const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1000")];
+const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
 
 /// Sets what the user has not.
 pub fn defaults(config: &mut rdkafka::ClientConfig, kafka: &KafkaSettings, ours: &[(&str, &str)]) {

@@ -99,16 +99,15 @@ impl Reader {
         list.add_partition_offset(&topic, partition_number(at.partition), Offset::Offset(facts.low))
             .and_then(|()| restorer.assign(&list))
             .map_err(|error| ended("restoring", &error))?;
-        let mut heard = Instant::now();
+        let mut silent = None;
         loop {
             match restorer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    heard = Instant::now();
-                    let done = message.offset() + 1 >= facts.end;
                     each(&record(at, &message));
-                    if done {
+                    if message.offset() + 1 >= facts.end {
                         break;
                     }
+                    silent = None;
                 }
                 // The end that a fetch found is not before the one that was asked for earlier.
                 Some(Err(KafkaError::PartitionEOF(_))) => break,
@@ -117,7 +116,7 @@ impl Reader {
                         return Err(failure);
                     }
                 }
-                None if heard.elapsed() > PATIENCE => {
+                None if silent.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
                     return Err(Failure::Ended(format!("restoring from {topic}: the brokers do not answer")));
                 }
                 None => {}

@@ -93,7 +93,10 @@ impl Comparison<'_> {
 
     fn look(&self, id: &str, expected: Sums, compared: &mut Compared) {
         let record = self.state.get(id);
-        let found = merge(&self.base.of(id, self.topic_id), record.map_or(&[], |record| &record.contributions));
+        let found = merge(
+            &self.base.of(id, self.topic_id),
+            record.map_or(&[], |record| record.written.contributions.as_slice()),
+        );
         let reference = self.base.reference;
         let mut differs = |what, expected, found| {
             compared.add(Difference { customer_id: id.to_owned(), what, expected, found });
@@ -101,14 +104,14 @@ impl Comparison<'_> {
         if !is_same(&expected, &found) {
             return differs(What::MergedView, self.expected(&expected, reference), self.found(&found, reference));
         }
-        let Some(record) = record.filter(|record| record.publication == self.base.publication) else { return };
-        if !is_same(&expected, &record.written) {
-            let found = self.found(&record.written, reference);
+        let Some(record) = record.filter(|record| record.written.publication == self.base.publication) else { return };
+        if !is_same(&expected, &record.written.totals) {
+            let found = self.found(&record.written.totals, reference);
             return differs(What::WrittenTotals, self.expected(&expected, reference), found);
         }
         let Some(reference) = self.shards.get(record.shard as usize).copied().flatten() else { return };
         let expected = self.expected(&expected, reference);
-        if expected.segment_id != record.segment {
+        if expected.segment_id != record.written.segment_id {
             let found = self.announced(record);
             differs(What::WrittenSegment, expected, found);
         }
@@ -145,11 +148,11 @@ impl Comparison<'_> {
     }
 
     fn announced(&self, record: &Record) -> Values {
-        let named = self.base.model.segments.iter().find(|segment| Some(segment.id) == record.segment);
+        let named = self.base.model.segments.iter().find(|segment| Some(segment.id) == record.written.segment_id);
         Values {
-            segment_id: record.segment,
+            segment_id: record.written.segment_id,
             segment: named.map(|segment| segment.name.clone()),
-            ..self.found(&record.written, self.base.reference)
+            ..self.found(&record.written.totals, self.base.reference)
         }
     }
 }

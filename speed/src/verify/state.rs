@@ -1,20 +1,14 @@
 //! What `customer-state` says of each customer.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use compact_str::CompactString;
 use data::kafka::partition_of;
-use data::merge::{Contribution, Span, Totals};
-use data::numbers::{DecimalMark, parse_money};
-use data::{DateFormat, DayMonth, EventTime};
 use foldhash::fast::FixedState;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::kafka::Spans;
-use crate::operators::segments::contributions;
+use crate::operators::segments::StateRecord;
 
 /// The newest record of each customer, as far as the group has committed it.
 #[derive(Debug, Default)]
@@ -28,11 +22,8 @@ pub struct State {
 #[derive(Debug)]
 pub struct Record {
     pub shard: u32,
-    pub publication: i64,
-    /// As the record spells them out for its readers.
-    pub written: Totals,
-    pub segment: Option<u32>,
-    pub contributions: Box<[Contribution]>,
+    /// As the record spells it out for its readers.
+    pub written: StateRecord,
 }
 
 impl State {
@@ -81,7 +72,7 @@ impl State {
         }
         match value {
             Some(value) => {
-                self.records.insert(id, Record::read(shard, value)?);
+                self.records.insert(id, Record { shard, written: StateRecord::read(value)? });
             }
             None => {
                 self.records.remove(&id);
@@ -108,44 +99,4 @@ impl State {
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.records.keys().map(CompactString::as_str)
     }
-}
-
-#[derive(Deserialize)]
-struct Wire<'r> {
-    #[serde(borrow)]
-    first_order_at: Option<Cow<'r, str>>,
-    #[serde(borrow)]
-    last_order_at: Option<Cow<'r, str>>,
-    frequency: u64,
-    #[serde(borrow)]
-    monetary: &'r RawValue,
-    segment_id: Option<u32>,
-    publication: i64,
-    #[serde(deserialize_with = "contributions")]
-    contributions: Vec<Contribution>,
-}
-
-impl Record {
-    fn read(shard: u32, value: &[u8]) -> std::result::Result<Self, String> {
-        let wire: Wire<'_> = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let monetary = wire.monetary.get();
-        let monetary = parse_money(monetary.as_bytes(), DecimalMark::Point)
-            .ok_or_else(|| format!("monetary {monetary} is no amount"))?;
-        let span = match (wire.first_order_at, wire.last_order_at) {
-            (Some(first), Some(last)) => Some(Span { first: time(&first)?, last: time(&last)? }),
-            _ => None,
-        };
-        Ok(Self {
-            shard,
-            publication: wire.publication,
-            written: Totals { frequency: wire.frequency, monetary, span },
-            segment: wire.segment_id,
-            contributions: wire.contributions.into(),
-        })
-    }
-}
-
-fn time(text: &str) -> std::result::Result<EventTime, String> {
-    let read = DateFormat::Order(DayMonth::MonthFirst).parse(text.as_bytes());
-    read.ok_or_else(|| format!("{text:?} is no time"))
 }

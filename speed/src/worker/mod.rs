@@ -154,11 +154,7 @@ impl<P: Reading + Writing> Worker<P> {
 
     fn try_step(&mut self, now: Duration, step: &mut Step) -> Result<()> {
         if self.epoch.is_none() {
-            self.changes.extend(self.port.changes()?.into_iter().flat_map(one_by_one));
-            while let Some(change) = self.changes.front().cloned() {
-                self.take_change(change, step)?;
-                self.changes.pop_front();
-            }
+            self.take_changes(step)?;
             self.take_publication()?;
         }
         if self.shards.is_empty() {
@@ -180,6 +176,31 @@ impl<P: Reading + Writing> Worker<P> {
         if due { self.close_epoch(now, step) } else { Ok(()) }
     }
 
+    /// Looks again after each change: opening a shard takes a while, and meanwhile another worker may have got the next one.
+    fn take_changes(&mut self, step: &mut Step) -> Result<()> {
+        loop {
+            for change in self.port.changes()? {
+                self.note_change(change);
+            }
+            let Some(change) = self.changes.front().cloned() else { return Ok(()) };
+            self.take_change(change, step)?;
+            self.changes.pop_front();
+        }
+    }
+
+    /// Shards are opened one by one; what is revoked before its turn is not opened.
+    fn note_change(&mut self, change: Change) {
+        match change {
+            Change::Assigned(ids) => self.changes.extend(ids.into_iter().map(|id| Change::Assigned(vec![id]))),
+            Change::Revoked(ids) => {
+                self.changes
+                    .retain(|waiting| !matches!(waiting, Change::Assigned(id) if id.iter().all(|id| ids.contains(id))));
+                self.changes.push_back(Change::Revoked(ids));
+            }
+            change => self.changes.push_back(change),
+        }
+    }
+
     fn take_change(&mut self, change: Change, step: &mut Step) -> Result<()> {
         let Self { port, topology, shelf, limits, shards, partitions, .. } = self;
         match change {
@@ -191,8 +212,9 @@ impl<P: Reading + Writing> Worker<P> {
                 for id in ids {
                     let shard = Shard::open(id, topology, partitions, port, &**shelf, limits)?;
                     let from: Vec<_> = shard.followed().collect();
-                    port.follow(&from, &[])?;
+                    // First of all it is here: a call that fails may have been heard all the same.
                     shards.insert(id, shard);
+                    port.follow(&from, &[])?;
                     // Told only when every change is dealt with: what it then has to say is committed while it is here.
                     self.publication = None;
                     step.opened.push(id);
@@ -283,13 +305,5 @@ impl<P: Reading + Writing> Worker<P> {
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
         let from: Vec<_> = self.shards.values().flat_map(Shard::followed).collect();
         self.port.follow(&from, &[])
-    }
-}
-
-/// Shards are opened one by one, so that those that are need not be opened again.
-fn one_by_one(change: Change) -> Vec<Change> {
-    match change {
-        Change::Assigned(ids) => ids.into_iter().map(|id| Change::Assigned(vec![id])).collect(),
-        other => vec![other],
     }
 }

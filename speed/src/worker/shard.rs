@@ -1,6 +1,6 @@
 //! The operators of one shard, and how far they have read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,12 +111,13 @@ impl Shard {
             let failed = |error: OpenError| {
                 let told = format!("operator {}, shard {id}: {error}", spec.name);
                 match error {
-                    OpenError::Unreadable(_) => Failure::Stop(told),
+                    OpenError::Unreadable(_) | OpenError::OtherTopic(_) => Failure::Stop(told),
                     OpenError::NotYet(_) => Failure::Ended(told),
                 }
             };
             let mut task = (spec.open)(&opening).map_err(failed)?;
-            restore(&mut *task, TopicPartition { topic: spec.changelog, partition: id }, topology, reading)?;
+            let changelog = TopicPartition { topic: spec.changelog, partition: id };
+            restore(&mut *task, changelog, topology, memo.is_some(), reading)?;
             shard.tasks.push((Arc::clone(spec), task));
         }
         Ok(shard)
@@ -303,18 +304,41 @@ fn inputs_of(id: u32, topology: &Topology, partitions: &BTreeMap<TopicId, u32>) 
     by_key.chain(inputs).collect()
 }
 
-fn restore(task: &mut dyn Task, at: TopicPartition, topology: &Topology, reading: &mut impl Reading) -> Result<()> {
+/// State and offsets are committed together, so state without offsets is somebody else's.
+fn unknown_state(topic: &str, partition: u32) -> String {
+    format!(
+        "topic {topic}, partition {partition}: there is state, but this group has committed nothing: the state is another group's, or \
+         this group's offsets were deleted or have expired. Delete the topic, or name another one for this group \
+         (`customer_state` in [topics]): it is made anew from the lake and from the orders"
+    )
+}
+
+/// Reads the changelog to its end; only what is `known` to the group may hold state.
+fn restore(
+    task: &mut dyn Task,
+    at: TopicPartition,
+    topology: &Topology,
+    known: bool,
+    reading: &mut impl Reading,
+) -> Result<()> {
     let facts = reading.facts(&[at])?.pop();
     let Some(facts) = facts.filter(|facts| facts.end > facts.low) else { return Ok(()) };
-    let mut failed = None;
+    let (mut failed, mut strangers) = (None, BTreeSet::new());
     reading.read_all(at, &facts, &mut |record| {
         let Some(key) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else { return };
-        if let Err(reason) = task.restore(key, record.value) {
+        if !known && record.value.is_some() {
+            strangers.insert(key.to_owned());
+        } else if !known {
+            strangers.remove(key);
+        } else if let Err(reason) = task.restore(key, record.value) {
             failed.get_or_insert((record.offset, reason));
         }
     })?;
+    let (name, partition) = (topology.name(at.topic), at.partition);
+    if !strangers.is_empty() {
+        return Err(Failure::Stop(unknown_state(name, partition)));
+    }
     failed.map_or(Ok(()), |(offset, reason)| {
-        let (name, partition) = (topology.name(at.topic), at.partition);
         Err(Failure::Stop(format!("topic {name}, partition {partition}, offset {offset}: {reason}")))
     })
 }

@@ -192,16 +192,6 @@ fn a_topic_made_again_is_not_archived_under_the_old_name() {
     assert_eq!(archived(&world), expected(&world, 50));
 }
 
-/// Deletes the first records of partition 0, as retention does.
-fn delete_before(world: &World, offset: i64) {
-    use rdkafka::admin::{AdminClient, AdminOptions};
-    use rdkafka::client::DefaultClientContext;
-    let admin: AdminClient<DefaultClientContext> = world.client().create().expect("a client");
-    let mut list = rdkafka::TopicPartitionList::new();
-    list.add_partition_offset(&world.topic, 0, rdkafka::Offset::Offset(offset)).expect("an offset");
-    world.runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).expect("deleted");
-}
-
 #[test]
 fn lines_that_retention_has_eaten_are_not_passed_over() {
     let Some(world) = World::new("lines_that_retention_has_eaten_are_not_passed_over", 1) else { return };
@@ -210,14 +200,14 @@ fn lines_that_retention_has_eaten_are_not_passed_over() {
     let mut archiver = world.archiver();
     step(&mut archiver);
     // What is archived may go.
-    delete_before(&world, 100);
+    world.delete_before(0, 100);
     world.commit(0, 150, r#"{"cell":150,"start":0}"#);
     step(&mut archiver);
     let whole = archived(&world);
     assert_eq!(whole[0].last(), Some(&149));
     assert!(!archiver.metrics().has_lost());
 
-    delete_before(&world, 160);
+    world.delete_before(0, 160);
     world.commit(0, 200, r#"{"cell":200,"start":0}"#);
     for _ in 0..2 {
         step(&mut archiver);

@@ -8,13 +8,13 @@ use kafka::{Broker, BrokerOptions, Security, read_committed};
 
 use crate::programs::{Speed, batch};
 use crate::support::World;
-use crate::verify::{history, orders};
+use crate::verify::{HISTORY, history, orders};
 
 const LINES: usize = 6_000;
 
 impl World {
     /// Sends order lines for a while, in the background.
-    fn produce_slowly(&self, lines: usize, pieces: usize) -> thread::JoinHandle<()> {
+    pub fn produce_slowly(&self, lines: usize, pieces: usize) -> thread::JoinHandle<()> {
         let (bootstrap, topic) = (self.internal.clone(), self.topic.clone());
         thread::spawn(move || {
             let size = lines.div_ceil(pieces);
@@ -28,9 +28,12 @@ impl World {
     }
 
     /// Waits until everything is processed and exact, then looks at what was written: each line once.
-    fn expect_each_line_once(&self, lines: usize) {
+    pub fn expect_each_line_once(&self, lines: usize) {
         let accepted = (0..lines).filter(|number| number % 7 != 3).count() as u64;
-        let done = |report: &speed::verify::Report| report.lines.topic == accepted;
+        let done = |report: &speed::verify::Report| {
+            let lines = &report.lines;
+            lines.published + lines.archive + lines.topic == HISTORY as u64 + accepted
+        };
         self.prove_until("every order", done);
         let enriched = read_committed(&self.internal, &self.names().orders_enriched).expect("records");
         let mut seen: BTreeMap<(i64, i64), usize> = BTreeMap::new();
@@ -140,7 +143,7 @@ fn scram_and_certificates_let_in_and_wrong_passwords_are_told() {
         speed.kill();
         if name == "scram" {
             let since = Instant::now();
-            let wrong = Speed::try_run(&world, "sasl.password=wrong");
+            let wrong = Speed::try_run(&world, &["--kafka", "sasl.password=wrong"]);
             assert!(since.elapsed() < Duration::from_secs(30), "{wrong}");
             assert!(wrong.contains("login is refused") && wrong.contains("sasl.password"), "{wrong}");
         }

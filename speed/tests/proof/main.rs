@@ -3,6 +3,7 @@
 
 mod archive;
 mod faults;
+mod inputs;
 mod programs;
 mod status;
 mod support;

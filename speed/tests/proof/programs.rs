@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::support::World;
 
@@ -21,12 +22,20 @@ impl Speed {
         Self(child)
     }
 
-    /// Runs to its end, with one more property of librdkafka; what it says on stderr.
-    pub fn try_run(world: &World, property: &str) -> String {
-        let mut command = command(world, "");
-        let output = command.args(["--kafka", property]).output().expect("started");
-        assert!(!output.status.success());
-        String::from_utf8_lossy(&output.stderr).into_owned()
+    /// Runs to its end, with more arguments, and fails; what it says on stderr.
+    pub fn try_run(world: &World, arguments: &[&str]) -> String {
+        let mut child = command(world, "").args(arguments).stderr(Stdio::piped()).spawn().expect("started");
+        let since = Instant::now();
+        while child.try_wait().expect("a child").is_none() {
+            if since.elapsed() > Duration::from_secs(60) {
+                child.kill().expect("killed");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let output = child.wait_with_output().expect("ended");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        told
     }
 
     /// Sends it a signal by name.

@@ -11,6 +11,8 @@ use data::kafka::{KafkaSettings, topic_id};
 use data::lake::{Lake, Table};
 use data::{DateFormat, DayMonth, Rules};
 use kafka::{Broker, BrokerOptions, create_topic, produce_all};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use speed::archive::{Archiver, Settings};
@@ -120,6 +122,14 @@ impl World {
         while let Err(error) = self.committer.commit(&list, CommitMode::Sync) {
             eprintln!("committing again: {error}");
         }
+    }
+
+    /// Deletes the first records of a partition, as retention does.
+    pub fn delete_before(&self, partition: i32, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)).expect("an offset");
+        self.runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).expect("deleted");
     }
 
     /// Offsets by source, in `orders` and in `rejected_orders`.

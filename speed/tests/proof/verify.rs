@@ -13,10 +13,13 @@ use crate::support::{World, line};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Lines of the history, all of them accepted.
+pub const HISTORY: usize = 120;
+
 /// Customers c0 … c8, the last of whom nobody else mentions.
 pub fn history() -> String {
     let mut text = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n".to_owned();
-    for number in 0..120 {
+    for number in 0..HISTORY {
         let (invoice, customer) = (number / 3, number / 3 % 9);
         let (day, quantity) = (1 + number % 28, 1 + number % 5);
         text.push_str(&format!(

@@ -1,9 +1,9 @@
 //! What the state holds of a customer, and how `customer-state` spells it.
 
-use data::merge::{Contribution, InvoiceHash, Span, Totals, merge};
+use data::EventTime;
+use data::merge::{Contribution, Totals, merge};
 use data::model::Segment;
-use data::{EventTime, Money};
-use serde::Deserialize;
+use data::state::{StateRecord, Suffix};
 
 use super::view::View;
 use crate::json::{Object, write_integer, write_text};
@@ -18,7 +18,7 @@ pub struct Customer {
     /// The publication that totals, segment and suffix are under.
     pub publication: i64,
     /// The one touched last stands last.
-    pub suffix: Vec<Contribution>,
+    pub suffix: Suffix,
 }
 
 /// How a line changed its customer.
@@ -96,58 +96,17 @@ impl Customer {
         object.end();
     }
 
-    /// Reads what [`Customer::write`] wrote; `totals` are added up from the base that is there now.
+    /// Reads what [`Customer::write`] wrote. Totals that were written under the publication that is there now are taken as
+    /// they are, others are added up from its base.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn read(id: &str, value: &[u8], view: &View) -> Result<Self, String> {
-        let record = StateRecord::read(value)?;
-        let mut customer = Self {
-            totals: Totals::default(),
-            segment: record.segment_id,
-            publication: record.publication,
-            suffix: record.contributions,
-        };
-        customer.totals = merge(&view.of(id), &customer.suffix);
-        Ok(customer)
+        let StateRecord { totals, segment_id, publication, contributions } = StateRecord::read(value)?;
+        let outdated = publication != view.base.publication;
+        let totals = if outdated { merge(&view.of(id), &contributions) } else { totals };
+        Ok(Self { totals, segment: segment_id, publication, suffix: contributions })
     }
-}
-
-/// A value of `customer-state`, as far as merging needs it.
-#[derive(Debug, Deserialize)]
-pub struct StateRecord {
-    pub segment_id: Option<u32>,
-    pub publication: i64,
-    #[serde(deserialize_with = "contributions")]
-    pub contributions: Vec<Contribution>,
-}
-
-impl StateRecord {
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(value: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(value).map_err(|error| error.to_string())
-    }
-}
-
-type Wire<'r> = (u32, i64, i64, &'r str, i64, Option<i64>, Option<i64>);
-
-/// Reads the list of contributions that [`Customer::write`] wrote.
-///
-/// # Errors
-/// When it is no such list.
-pub fn contributions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Contribution>, D::Error> {
-    use serde::de::Error;
-    let wire: Vec<Wire<'de>> = Vec::deserialize(deserializer)?;
-    let read = |(partition, cell, through, invoice, amount, first, last): Wire<'de>| {
-        let invoice = u64::from_str_radix(invoice, 16).map_err(D::Error::custom)?;
-        let span = first
-            .zip(last)
-            .map(|(first, last)| Span { first: EventTime::from_micros(first), last: EventTime::from_micros(last) });
-        let (invoice, amount) = (InvoiceHash(invoice), Money::from_raw(amount));
-        Ok(Contribution { partition, cell, through, invoice, amount, purchased: span })
-    };
-    wire.into_iter().map(read).collect()
 }
 
 fn write_contribution(contribution: &Contribution, out: &mut Vec<u8>) {

@@ -14,7 +14,8 @@ use data::kafka::partition_of;
 use data::merge::{Contribution, InvoiceHash, Span, Totals};
 use data::model::Segment;
 
-pub use customer::{Customer, StateRecord, contributions};
+pub use customer::Customer;
+pub use data::state::{StateRecord, Suffix};
 pub use order::{Order, Reading};
 
 use crate::frame::{
@@ -64,6 +65,10 @@ pub struct Segments {
     committed: (View, Option<EventTime>, Option<Sweep>),
 }
 
+const OTHER_TOPIC: &str = "the topic of orders was deleted and made again, and the state is about offsets of the one before; run \
+                           `batch run` so that what was archived is published, then start anew with another --group and with \
+                           customer_state and orders_by_customer deleted (or other names for them in [topics])";
+
 impl Segments {
     /// Opens a shard where `memo` left it, or anew under the newest publication.
     ///
@@ -79,6 +84,9 @@ impl Segments {
         let memo: Memo = memo.map_or_else(|| Ok(Memo::default()), serde_json::from_str).map_err(|e| e.to_string())?;
         let newest = memo.newest();
         let topic_id = Arc::clone(&settings.topic_id);
+        if memo.topic_id.as_deref().is_some_and(|known| *known != *topic_id) {
+            return Err(OpenError::OtherTopic(OTHER_TOPIC.to_owned()));
+        }
         let view = |base: Arc<Base>| View::new(base, Arc::clone(&topic_id), newest);
         let kept = memo.publication.and_then(|id| shelf.get(id));
         let known = shelf.newest().publication;
@@ -115,7 +123,7 @@ impl Segments {
         let customer = customers.entry(id, || {
             let totals = view.of(id).totals;
             let segment = view.segment(&totals).map(|segment| segment.id);
-            Customer { totals, segment, publication: view.base.publication, suffix: Vec::new() }
+            Customer { totals, segment, publication: view.base.publication, suffix: Suffix::new() }
         });
         if customer.count(line, view) == Change::Repeated {
             return;
@@ -249,6 +257,7 @@ impl Segments {
     fn memo(&self) -> Memo {
         Memo {
             publication: Some(self.view.base.publication),
+            topic_id: Some(self.settings.topic_id.as_ref().to_owned()),
             newest: self.newest.map(EventTime::micros),
             sweep: self.sweep.as_ref().map(Sweep::memo),
         }

@@ -71,6 +71,9 @@ impl Sweep {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memo {
     pub publication: Option<i64>,
+    /// Id of the topic `orders`, whose offsets the state is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub topic_id: Option<String>,
     /// The newest order of the shard, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub newest: Option<i64>,

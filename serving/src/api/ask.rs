@@ -1,0 +1,40 @@
+//! Parameters and bodies of requests; what is wrong with them is told by field.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::Problem;
+
+/// The query of a request; parameters that `T` does not have are refused.
+pub struct Ask<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ask<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(told(&rejection)),
+        }
+    }
+}
+
+/// `Failed to deserialize query string: limit: invalid digit found in string`
+fn told(rejection: &QueryRejection) -> Problem {
+    let text = rejection.body_text();
+    let reason = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+    if let Some(rest) = reason.split("unknown field `").nth(1) {
+        let field = rest.split('`').next().unwrap_or_default();
+        return Problem::parameter(field, "there is no such parameter here");
+    }
+    if let Some(rest) = reason.split("duplicate field `").nth(1) {
+        let field = rest.split('`').next().unwrap_or_default();
+        return Problem::parameter(field, "may be given once");
+    }
+    match reason.split_once(": ") {
+        Some((field, detail)) if !field.contains(' ') => Problem::parameter(field, detail),
+        _ => Problem::parameter("query", reason),
+    }
+}

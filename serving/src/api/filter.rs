@@ -1,0 +1,243 @@
+//! Which customers, and in which order.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use data::Money;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::customers::CustomersQuery;
+use super::{Answered, Problem};
+use crate::view::{Row, View};
+
+/// A column to sort by; `-` before it for descending. Equals follow by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+pub enum Order {
+    #[serde(rename = "customer_id")]
+    Id,
+    #[serde(rename = "-customer_id")]
+    IdDescending,
+    #[serde(rename = "recency_days")]
+    Recency,
+    #[serde(rename = "-recency_days")]
+    RecencyDescending,
+    #[serde(rename = "frequency")]
+    Frequency,
+    #[serde(rename = "-frequency")]
+    FrequencyDescending,
+    #[serde(rename = "monetary")]
+    Monetary,
+    #[default]
+    #[serde(rename = "-monetary")]
+    MonetaryDescending,
+}
+
+/// The place of a customer in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    key: i64,
+    id: String,
+}
+
+impl Order {
+    /// Small ones come first.
+    fn key(self, row: &Row<'_>) -> i64 {
+        let figures = &row.figures;
+        match self {
+            Self::Id | Self::IdDescending => 0,
+            // Long ago is many days.
+            Self::Recency => -figures.last.day(),
+            Self::RecencyDescending => figures.last.day(),
+            Self::Frequency => i64::from(figures.frequency),
+            Self::FrequencyDescending => -i64::from(figures.frequency),
+            Self::Monetary => figures.monetary.raw(),
+            Self::MonetaryDescending => -figures.monetary.raw(),
+        }
+    }
+
+    fn compare(self, one: (i64, &str), other: (i64, &str)) -> Ordering {
+        match self {
+            Self::IdDescending => other.1.cmp(one.1),
+            _ => one.cmp(&other),
+        }
+    }
+
+    /// As it is handed out: hexadecimal, so that nobody takes it for something to build.
+    fn write(self, key: i64, id: &str) -> String {
+        let plain = format!("{}~{key}~{id}", self as u8);
+        plain.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// # Errors
+    /// When it is none that a page of this order gave.
+    pub fn cursor(self, text: &str) -> Answered<Cursor> {
+        let wrong = || Problem::parameter("cursor", "is none that a page of this order gave; begin without it");
+        let bytes: Option<Vec<u8>> = (0..text.len())
+            .step_by(2)
+            .map(|place| text.get(place..place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+            .collect();
+        let plain = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
+        let mut parts = plain.splitn(3, '~');
+        let (order, key, id) = (parts.next(), parts.next(), parts.next());
+        match (order.and_then(|order| order.parse::<u8>().ok()), key.and_then(|key| key.parse().ok()), id) {
+            (Some(order), Some(key), Some(id)) if order == self as u8 => Ok(Cursor { key, id: id.to_owned() }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// Checked filters.
+pub struct Filter {
+    query: CustomersQuery,
+    label: Option<Option<u8>>,
+    days: (i64, i64),
+    monetary: (Money, Money),
+    /// What `moved_from` looks at.
+    past: Option<(Arc<View>, Option<u8>)>,
+}
+
+impl Filter {
+    /// # Errors
+    /// Names the parameter that cannot be.
+    pub fn new(query: &CustomersQuery, view: &View, past: Option<Arc<View>>) -> Answered<Self> {
+        for (name, score) in [("r", query.r), ("f", query.f), ("m", query.m)] {
+            if score.is_some_and(|score| !(1..=5).contains(&score)) {
+                return Err(Problem::parameter(name, "is a score, 1 to 5"));
+            }
+        }
+        for (name, amount) in [("min_monetary", query.min_monetary), ("max_monetary", query.max_monetary)] {
+            if amount.is_some_and(|amount| !amount.is_finite()) {
+                return Err(Problem::parameter(name, "is an amount of money"));
+            }
+        }
+        if query.cohort.as_deref().is_some_and(|month| !is_month(month)) {
+            return Err(Problem::parameter("cohort", "is a month such as 2010-12"));
+        }
+        let moved_from = query.moved_from;
+        Ok(Self {
+            label: query.segment.map(|id| view.label_of(id)),
+            days: (query.min_recency_days.unwrap_or(i64::MIN), query.max_recency_days.unwrap_or(i64::MAX)),
+            monetary: (raw(query.min_monetary, i64::MIN), raw(query.max_monetary, i64::MAX)),
+            past: past.map(|past| {
+                let label = moved_from.and_then(|id| past.label_of(id));
+                (past, label)
+            }),
+            query: query.clone(),
+        })
+    }
+
+    #[must_use]
+    pub fn wants(&self, view: &View, row: &Row<'_>) -> bool {
+        let (query, figures) = (&self.query, &row.figures);
+        let [r, f, m] = figures.scores;
+        let days = figures.last.days_before(view.reference());
+        let is = |asked: Option<u8>, score: u8| asked.is_none_or(|asked| asked == score);
+        self.label.is_none_or(|label| label == Some(figures.label))
+            && is(query.r, r)
+            && is(query.f, f)
+            && is(query.m, m)
+            && (self.days.0..=self.days.1).contains(&days)
+            && (self.monetary.0..=self.monetary.1).contains(&figures.monetary)
+            && query.min_frequency.is_none_or(|least| figures.frequency >= least)
+            && query.max_frequency.is_none_or(|most| figures.frequency <= most)
+            && query.prefix.as_deref().is_none_or(|prefix| row.id.starts_with(prefix))
+            && query.country.as_deref().is_none_or(|country| row.country == Some(country))
+            && query.rfm_segment.as_deref().is_none_or(|name| view.judged.batch.rfm_segment(r, f) == name)
+            && query.cohort.as_deref().is_none_or(|month| figures.first.month().to_string() == month)
+            && self.moved(row)
+    }
+
+    fn moved(&self, row: &Row<'_>) -> bool {
+        let Some((past, label)) = &self.past else { return true };
+        let before = past.find(row.id).map(|row| row.figures.label);
+        before.is_some() && before == *label
+    }
+}
+
+fn is_month(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == 7
+        && bytes.iter().enumerate().all(|(place, byte)| match place {
+            4 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a bound beyond what money can be saturates, which compares the same"
+)]
+fn raw(amount: Option<f64>, otherwise: i64) -> Money {
+    Money::from_raw(amount.map_or(otherwise, |amount| (amount * data::money::UNIT_F64).round() as i64))
+}
+
+/// Some customers in an order.
+#[derive(Debug)]
+pub struct Page<'v> {
+    pub rows: Vec<Row<'v>>,
+    /// As many as match.
+    pub total: usize,
+    pub next: Option<String>,
+}
+
+/// The first `limit` customers behind `cursor`.
+#[must_use]
+pub fn page<'v>(view: &'v View, filter: &Filter, order: Order, cursor: Option<&Cursor>, limit: usize) -> Page<'v> {
+    let mut total = 0;
+    let mut chosen: Vec<(i64, &str)> = Vec::new();
+    for row in view.rows().filter(|row| filter.wants(view, row)) {
+        total += 1;
+        let place = (order.key(&row), row.id);
+        let is_behind = |cursor: &Cursor| order.compare(place, (cursor.key, &cursor.id)) == Ordering::Greater;
+        if cursor.is_none_or(is_behind) {
+            chosen.push(place);
+            // Now and then, so that memory holds a few pages at most.
+            if chosen.len() >= (limit + 1) * 8 {
+                keep_first(&mut chosen, order, limit + 1);
+            }
+        }
+    }
+    keep_first(&mut chosen, order, limit + 1);
+    chosen.sort_unstable_by(|one, other| order.compare(*one, *other));
+    let is_more = chosen.len() > limit;
+    chosen.truncate(limit);
+    let next = chosen.last().filter(|_| is_more).map(|(key, id)| order.write(*key, id));
+    Page { rows: chosen.iter().filter_map(|(_, id)| view.find(id)).collect(), total, next }
+}
+
+fn keep_first(chosen: &mut Vec<(i64, &str)>, order: Order, count: usize) {
+    if chosen.len() > count {
+        chosen.select_nth_unstable_by(count - 1, |one, other| order.compare(*one, *other));
+        chosen.truncate(count);
+    }
+}
+
+/// Every customer that matches.
+#[must_use]
+pub fn sorted<'v>(view: &'v View, filter: &Filter, order: Order) -> Vec<Row<'v>> {
+    let mut rows: Vec<Row<'v>> = view.rows().filter(|row| filter.wants(view, row)).collect();
+    rows.sort_unstable_by(|one, other| order.compare((order.key(one), one.id), (order.key(other), other.id)));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_belong_to_their_order() {
+        let text = Order::Monetary.write(-5, "a~b");
+        assert_eq!(Order::Monetary.cursor(&text).ok(), Some(Cursor { key: -5, id: "a~b".to_owned() }));
+        assert!(Order::Id.cursor(&text).is_err());
+        for wrong in ["", "zz", "é", "3", "3030"] {
+            assert!(Order::Monetary.cursor(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn months_are_checked() {
+        assert!(is_month("2010-12"));
+        assert!(!is_month("2010-1") && !is_month("2010/12") && !is_month("december"));
+    }
+}

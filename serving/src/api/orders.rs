@@ -1,0 +1,216 @@
+//! `POST /orders`: lines to the topic, judged by the lake's rules before they go.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use data::numbers::DecimalMark;
+use data::order::Wire;
+use data::{Money, Reason};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::idempotency::Known;
+use super::story::NoQuery;
+use super::{Answered, App, Ask, FieldProblem, Problem, quality};
+use crate::http::Caller;
+use crate::live::Place;
+
+/// Lines in one request.
+const MOST: usize = 1_000;
+const MOST_KEY: usize = 200;
+
+/// An order line; the names of the topic, `InvoiceNo` and so on, are understood too.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "it describes; reading is data's")]
+pub struct OrderRequest {
+    invoice: String,
+    stock_code: String,
+    description: Option<String>,
+    quantity: i64,
+    unit_price: f64,
+    customer_id: String,
+    country: Option<String>,
+    /// ISO 8601.
+    ordered_at: String,
+}
+
+/// One line or several.
+#[derive(ToSchema)]
+#[schema(as = OrderRequests)]
+#[expect(dead_code, reason = "it describes")]
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum OrderRequests {
+    One(OrderRequest),
+    Many(Vec<OrderRequest>),
+}
+
+/// What was written.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    pub accepted: usize,
+    pub orders: Vec<Place>,
+}
+
+/// The value of the topic `orders`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Line {
+    pub invoice_no: String,
+    pub stock_code: String,
+    pub description: String,
+    pub quantity: i64,
+    pub invoice_date: String,
+    pub unit_price: Money,
+    #[serde(rename = "CustomerID")]
+    pub customer_id: String,
+    pub country: String,
+}
+
+impl Line {
+    /// Key and value.
+    pub fn record(&self) -> (String, Vec<u8>) {
+        (self.customer_id.clone(), serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// Writes order lines to the topic
+#[utoipa::path(post, path = "/api/v1/orders", tag = "live", request_body = OrderRequests,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once")),
+    responses((status = 202, body = Accepted), (status = "default", body = Problem)))]
+pub async fn post_orders(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    Ask(NoQuery {}): Ask<NoQuery>,
+    body: Bytes,
+) -> Answered<Response> {
+    let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap_or_default());
+    if key.is_some_and(|key| key.is_empty() || key.len() > MOST_KEY) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("Idempotency-Key is a text of 1 to {MOST_KEY} letters"),
+        ));
+    }
+    let lines = read(&app, &body)?;
+    let Some(key) = key.map(|key| format!("{}\n{key}", caller.name)) else { return write(&app, &lines).await };
+    match app.idempotency.begin(&key, &body) {
+        Known::New => {}
+        Known::Done(answer) => {
+            let kind = (header::CONTENT_TYPE, "application/json");
+            let replayed = (header::HeaderName::from_static("idempotency-replayed"), "true");
+            return Ok((StatusCode::ACCEPTED, [kind, replayed], answer).into_response());
+        }
+        Known::Underway => {
+            return Err(Problem::new(StatusCode::CONFLICT, "a request with this Idempotency-Key is being done"));
+        }
+        Known::Other => {
+            let told = "this Idempotency-Key was used with another body";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told));
+        }
+    }
+    // Done to its end also when the asker goes.
+    let done = tokio::spawn(async move {
+        match write_lines(&app, &lines).await {
+            Ok(body) => {
+                app.idempotency.done(&key, body.clone());
+                Ok(answered(body))
+            }
+            Err(problem) => {
+                app.idempotency.failed(&key);
+                Err(problem)
+            }
+        }
+    });
+    done.await.map_err(|error| Problem::from(crate::error::Error::from(error)))?
+}
+
+async fn write(app: &App, lines: &[Line]) -> Answered<Response> {
+    write_lines(app, lines).await.map(answered)
+}
+
+pub(super) fn answered(body: Bytes) -> Response {
+    (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+pub(super) async fn write_lines(app: &App, lines: &[Line]) -> Answered<Bytes> {
+    let producer = app.producer.as_ref().ok_or_else(|| {
+        Problem::unavailable("there are no brokers: orders go to the lake by `batch run --input`", 60)
+    })?;
+    let records: Vec<_> = lines.iter().map(Line::record).collect();
+    let orders = producer.write(&records).await.map_err(|reason| {
+        tracing::warn!(reason, "orders were not written");
+        Problem::unavailable(format!("the orders were not written, or not all of them: {reason}"), 5)
+    })?;
+    app.metrics.orders_posted.inc_by(orders.len() as u64);
+    let body = serde_json::to_vec(&Accepted { accepted: orders.len(), orders }).unwrap_or_default();
+    Ok(Bytes::from(body))
+}
+
+/// All lines, or what is wrong with each that is refused.
+fn read(app: &App, body: &[u8]) -> Answered<Vec<Line>> {
+    let malformed = |error: serde_json::Error| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}"));
+    let is_list = body.trim_ascii_start().first() == Some(&b'[');
+    let raws: Vec<&RawValue> = if is_list {
+        serde_json::from_slice(body).map_err(malformed)?
+    } else {
+        vec![serde_json::from_slice(body).map_err(malformed)?]
+    };
+    if raws.is_empty() || raws.len() > MOST {
+        let told = format!("1 to {MOST} lines are taken at once, not {}", raws.len());
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told));
+    }
+    let (mut lines, mut errors) = (Vec::with_capacity(raws.len()), Vec::new());
+    for (place, raw) in raws.iter().enumerate() {
+        match line(app, raw.get().as_bytes()) {
+            Ok(line) => lines.push(line),
+            Err((reason, detail)) => {
+                let field = field_of(reason);
+                let field = if is_list { format!("[{place}].{field}") } else { field.to_owned() };
+                let told = quality::explanation(reason.name());
+                let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+                errors.push(FieldProblem { field, detail: format!("{reason}: {told}{detail}") });
+            }
+        }
+    }
+    if errors.is_empty() {
+        return Ok(lines);
+    }
+    let told = format!("{} of {} lines are refused; nothing was written", errors.len(), raws.len());
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told).with(errors))
+}
+
+fn line(app: &App, raw: &[u8]) -> Result<Line, (Reason, String)> {
+    let wire = Wire::read(raw)?;
+    let at = app.place.dates.parse(wire.date.0.as_bytes());
+    let clean = app.place.rules.clean(&wire.raw(), at, DecimalMark::Point);
+    let clean = clean.map_err(|reason| (reason, wire.detail(reason, &app.place.dates)))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Line {
+        invoice_no: text(clean.invoice),
+        stock_code: text(clean.stock_code),
+        description: wire.description.0.trim().to_owned(),
+        quantity: clean.quantity,
+        invoice_date: clean.ordered_at.to_string(),
+        unit_price: clean.unit_price,
+        customer_id: text(clean.customer_id),
+        country: wire.country.0.trim().to_owned(),
+    })
+}
+
+const fn field_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Malformed | Reason::BadEncoding => "line",
+        Reason::MissingInvoice | Reason::Cancellation | Reason::Adjustment => "invoice",
+        Reason::ExcludedStockCode => "stock_code",
+        Reason::MissingCustomer => "customer_id",
+        Reason::BadQuantity | Reason::NonPositiveQuantity | Reason::AmountOverflow => "quantity",
+        Reason::BadPrice | Reason::NonPositivePrice => "unit_price",
+        Reason::BadDate => "ordered_at",
+    }
+}

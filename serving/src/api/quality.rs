@@ -1,0 +1,216 @@
+//! `GET /quality` and `/rejections`: what the lake accepted, and what it refused and why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use data::lake::Table;
+use data::{EventTime, Reason};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::overview::AsOfQuery;
+use super::paging::{Paged, next, offset};
+use super::sight::{Sight, ViewInfo};
+use super::{Answered, App, Ask, Problem};
+use crate::error::Error;
+use crate::export::{self, Format};
+use crate::lake::{RefusedLine, rejected};
+
+const USUAL: usize = 50;
+const MOST: usize = 1_000;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Quality {
+    view: ViewInfo,
+    /// Lines, of all sources.
+    read: u64,
+    accepted: u64,
+    rejected: u64,
+    /// Most lines first.
+    by_reason: Vec<ReasonCount>,
+    /// Newest first.
+    sources: Vec<Source>,
+    /// Records in the topic of dead letters; `null` without brokers.
+    dead_letters: Option<u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReasonCount {
+    reason: String,
+    lines: u64,
+    explanation: &'static str,
+}
+
+/// A file or a topic partition.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Source {
+    source: String,
+    #[schema(value_type = String, format = DateTime)]
+    ingested_at: EventTime,
+    read: u64,
+    accepted: u64,
+    rejected: u64,
+    /// What was detected of its format, and why.
+    evidence: Vec<String>,
+}
+
+/// The counts of a report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Lines {
+    read: u64,
+    accepted: u64,
+    rejected: BTreeMap<String, u64>,
+}
+
+/// The cleaning report
+#[utoipa::path(get, path = "/api/v1/quality", tag = "quality", params(AsOfQuery),
+    responses((status = 200, body = Quality), (status = "default", body = Problem)))]
+pub async fn quality(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(query): Ask<AsOfQuery>,
+) -> Answered<Response> {
+    let status = app.follow.status.as_ref().filter(|_| query.as_of.is_none());
+    let dead_letters = status.and_then(|status| status.state().dead_letters);
+    let more = dead_letters.map_or_else(String::new, |letters| format!(".{letters}"));
+    let sight = app.sight_with(query.as_of.as_deref(), &headers, &more).await?;
+    if let Some(unchanged) = sight.unchanged() {
+        return Ok(unchanged);
+    }
+    let publication = &sight.view.judged.batch.publication;
+    let report: Value = serde_json::from_str(&publication.report).unwrap_or_default();
+    let lines: Lines =
+        report.get("lake").cloned().and_then(|lake| serde_json::from_value(lake).ok()).unwrap_or_default();
+    let mut by_reason: Vec<ReasonCount> = lines
+        .rejected
+        .iter()
+        .map(|(reason, lines)| ReasonCount { reason: reason.clone(), lines: *lines, explanation: explanation(reason) })
+        .collect();
+    by_reason.sort_by_key(|count| std::cmp::Reverse(count.lines));
+    let sources = sources(&app, &sight, &report).await?;
+    let rejected = lines.rejected.values().sum();
+    let (read, accepted) = (lines.read, lines.accepted);
+    Ok(sight.json(&Quality { view: sight.info(), read, accepted, rejected, by_reason, sources, dead_letters }))
+}
+
+async fn sources(app: &App, sight: &Sight, report: &Value) -> Answered<Vec<Source>> {
+    let _turn = app.reads.acquire().await;
+    let version = sight.view.judged.batch.publication.versions.sources;
+    let table = app.shelf.lake().snapshot(Table::Sources, Some(version)).await.map_err(Error::from)?;
+    let Some(table) = table else { return Ok(Vec::new()) };
+    let rows = table.sources().await.map_err(Error::from)?;
+    let topics = report.get("topics").and_then(Value::as_array);
+    let of_topic = |name: &str, field: &str| {
+        let topic = topics?.iter().find(|topic| topic.get("source").and_then(Value::as_str) == Some(name))?;
+        topic.get(field)?.as_u64()
+    };
+    let source = |row: data::lake::SourceRow| {
+        let rejected: BTreeMap<String, u64> = serde_json::from_str(&row.rejected).unwrap_or_default();
+        let evidence: Value = serde_json::from_str(&row.evidence).unwrap_or_default();
+        let evidence = match evidence {
+            Value::Array(lines) => lines.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
+            _ => Vec::new(),
+        };
+        let counted = |own: u64, field: &str| of_topic(&row.source, field).unwrap_or(own);
+        Source {
+            read: counted(row.read, "read"),
+            accepted: counted(row.accepted, "accepted"),
+            rejected: rejected.values().sum(),
+            source: row.source,
+            ingested_at: row.ingested_at,
+            evidence,
+        }
+    };
+    Ok(rows.into_iter().rev().map(source).collect())
+}
+
+const fn explanation_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Malformed => "The line cannot be taken apart into fields.",
+        Reason::BadEncoding => "The text is in no known encoding.",
+        Reason::MissingInvoice => "The line has no invoice number.",
+        Reason::Cancellation => "The invoice is a cancellation.",
+        Reason::Adjustment => "The invoice is an adjustment of accounts.",
+        Reason::ExcludedStockCode => "The stock code is excluded by the lake's rules: no product.",
+        Reason::MissingCustomer => "The line names no customer.",
+        Reason::BadQuantity => "The quantity is no whole number.",
+        Reason::NonPositiveQuantity => "The quantity is zero or less.",
+        Reason::BadPrice => "The unit price is no amount of money.",
+        Reason::NonPositivePrice => "The unit price is zero or less.",
+        Reason::BadDate => "The date cannot be read.",
+        Reason::AmountOverflow => "Quantity times price is beyond what an amount can be.",
+    }
+}
+
+/// What a reason means.
+#[must_use]
+pub fn explanation(reason: &str) -> &'static str {
+    Reason::ALL.into_iter().find(|known| known.name() == reason).map_or("", explanation_of)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RejectionsQuery {
+    /// Such as `missing_customer`.
+    reason: Option<String>,
+    source: Option<String>,
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    cursor: Option<String>,
+    /// `csv` downloads every line.
+    format: Option<Format>,
+    as_of: Option<String>,
+}
+
+/// Refused lines with their reasons
+#[utoipa::path(get, path = "/api/v1/rejections", tag = "quality", params(RejectionsQuery),
+    responses((status = 200, body = Paged<RefusedLine>), (status = "default", body = Problem)))]
+pub async fn rejections(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(query): Ask<RejectionsQuery>,
+) -> Answered<Response> {
+    let format = query.format.or_else(|| Format::accepted(&headers)).unwrap_or_default();
+    if format == Format::Parquet {
+        return Err(Problem::parameter("format", "is json or csv here"));
+    }
+    if query.reason.as_deref().is_some_and(|reason| explanation(reason).is_empty()) {
+        let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        return Err(Problem::parameter("reason", format!("is one of {}", known.join(", "))));
+    }
+    let (skip, limit) = offset(query.cursor.as_deref(), query.limit, USUAL, MOST)?;
+    let sight = app.sight_with(query.as_of.as_deref(), &headers, format.name()).await?;
+    if let Some(unchanged) = sight.unchanged() {
+        return Ok(unchanged);
+    }
+    let (skip, limit) = if format == Format::Csv { (0, usize::MAX) } else { (skip, limit) };
+    let _turn = app.reads.acquire().await;
+    let version = sight.view.judged.batch.publication.versions.rejected_orders;
+    let page = rejected(app.shelf.lake(), version, (query.reason, query.source), (skip, limit)).await?;
+    if format == Format::Csv {
+        return Ok(download(page.items));
+    }
+    let next_cursor = next(skip, limit, page.total);
+    Ok(sight.json(&Paged { items: page.items, next_cursor, total: page.total }))
+}
+
+fn download(lines: Vec<RefusedLine>) -> Response {
+    let mut response = export::stream(Format::Csv, move |sink| {
+        sink.header("source,source_position,reason,raw_line\r\n");
+        for line in &lines {
+            let position = line.source_position.to_string();
+            sink.texts([line.source.as_str(), &position, &line.reason, &line.raw_line])?;
+        }
+        Ok(())
+    });
+    let attachment = header::HeaderValue::from_static("attachment; filename=\"rejections.csv\"");
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, attachment);
+    response
+}

@@ -1,0 +1,272 @@
+//! `GET /revenue` and `/cohorts`: orders over time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::{Datelike, Months, NaiveDate};
+use data::{EventTime, Money};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::overview::AsOfQuery;
+use super::segments::ordered;
+use super::sight::{Sight, ViewInfo};
+use super::{Answered, App, Ask, Problem, blocking};
+use crate::lake::Timeline;
+use crate::view::View;
+
+/// Reading the orders once may take that long; then the asker is told to come again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    Day,
+    /// From Monday.
+    #[default]
+    Week,
+    Month,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RevenueQuery {
+    /// `week` unless said.
+    #[serde(default)]
+    by: By,
+    /// First day, such as `2011-01-01`.
+    from: Option<String>,
+    /// Last day.
+    to: Option<String>,
+    as_of: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Revenue {
+    view: ViewInfo,
+    by: By,
+    points: Vec<Point>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Point {
+    /// First day of the period.
+    #[schema(value_type = String, format = Date)]
+    start: NaiveDate,
+    #[schema(value_type = f64)]
+    revenue: Money,
+    /// Invoices.
+    orders: u64,
+    /// By the segment that the customers have now.
+    segments: Vec<SegmentPoint>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SegmentPoint {
+    segment_id: u32,
+    #[schema(value_type = f64)]
+    revenue: Money,
+    orders: u64,
+}
+
+/// Revenue and orders over time
+#[utoipa::path(get, path = "/api/v1/revenue", tag = "figures", params(RevenueQuery),
+    responses((status = 200, body = Revenue), (status = "default", body = Problem)))]
+pub async fn revenue(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(query): Ask<RevenueQuery>,
+) -> Answered<Response> {
+    let day = |name: &str, text: &Option<String>| match text.as_deref().map(str::parse::<NaiveDate>) {
+        None => Ok(None),
+        Some(Ok(date)) => Ok(Some(EventTime::from_date(date).day())),
+        Some(Err(_)) => Err(Problem::parameter(name, "is a day such as 2011-01-01")),
+    };
+    let (from, to) = (day("from", &query.from)?, day("to", &query.to)?);
+    let days = from.unwrap_or(i64::MIN)..=to.unwrap_or(i64::MAX);
+    let sight = app.sight(query.as_of.as_deref(), &headers).await?;
+    if let Some(unchanged) = sight.unchanged() {
+        return Ok(unchanged);
+    }
+    let timeline = timeline(&app, &sight).await?;
+    let _turn = app.scans.acquire().await;
+    blocking(move || {
+        let points = points(&sight.view, &timeline, query.by, &days);
+        Ok(sight.json(&Revenue { view: sight.info(), by: query.by, points }))
+    })
+    .await
+}
+
+async fn timeline(app: &Arc<App>, sight: &Sight) -> Answered<Arc<Timeline>> {
+    // Read to its end also when the asker goes: the next one will want it.
+    let (app, view) = (Arc::clone(app), Arc::clone(&sight.view));
+    let read = tokio::spawn(async move { app.shelf.timeline(&view).await });
+    match tokio::time::timeout(PATIENCE, read).await {
+        Ok(Ok(read)) => Ok(read?),
+        Ok(Err(error)) => Err(Problem::from(crate::error::Error::from(error))),
+        Err(_) => Err(Problem::unavailable("the orders are still being read", 5)),
+    }
+}
+
+/// Each payment of the view: the customer's label, day, amount, whether it counts as an order.
+fn each_payment(view: &View, timeline: &Timeline, mut take: impl FnMut(u8, i64, Money, bool)) {
+    let base = &view.judged.batch.base;
+    let mut known: Option<(usize, Option<u8>)> = None;
+    for payment in timeline.payments() {
+        let place = payment.place();
+        let label = match known {
+            Some((own, label)) if own == place => label,
+            _ if view.overlay.has(place) => view.find(base.id(place)).map(|row| row.figures.label),
+            _ => view.judged.figures(place).map(|figures| figures.label),
+        };
+        known = Some((place, label));
+        if let Some(label) = label {
+            take(label, i64::from(payment.day), payment.amount, payment.is_order());
+        }
+    }
+    for (_, customer) in view.overlay.iter() {
+        for invoice in &customer.invoices {
+            take(customer.figures.label, invoice.at.day(), invoice.amount, invoice.new);
+        }
+    }
+}
+
+fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclusive<i64>) -> Vec<Point> {
+    let mut periods: BTreeMap<NaiveDate, Vec<(Money, u64)>> = BTreeMap::new();
+    let segments = view.segments().len();
+    let mut last: Option<(i64, NaiveDate)> = None;
+    each_payment(view, timeline, |label, day, amount, is_order| {
+        if !days.contains(&day) {
+            return;
+        }
+        let start = match last {
+            Some((own, start)) if own == day => start,
+            _ => start_of(day, by),
+        };
+        last = Some((day, start));
+        let sums = periods.entry(start).or_insert_with(|| vec![(Money::ZERO, 0); segments]);
+        if let Some((revenue, orders)) = sums.get_mut(usize::from(label)) {
+            *revenue += amount;
+            *orders += u64::from(is_order);
+        }
+    });
+    let labels = ordered(view);
+    periods.into_iter().map(|(start, sums)| point(view, &labels, start, &sums)).collect()
+}
+
+fn point(view: &View, labels: &[u8], start: NaiveDate, sums: &[(Money, u64)]) -> Point {
+    let segment = |label: &u8| {
+        let (segment, (revenue, orders)) = (view.segment(*label)?, sums.get(usize::from(*label)).copied()?);
+        Some(SegmentPoint { segment_id: segment.id, revenue, orders })
+    };
+    Point {
+        start,
+        revenue: sums.iter().map(|(revenue, _)| *revenue).sum(),
+        orders: sums.iter().map(|(_, orders)| *orders).sum(),
+        segments: labels.iter().filter_map(segment).collect(),
+    }
+}
+
+fn date_of(day: i64) -> NaiveDate {
+    EventTime::at_day(day).to_utc().date_naive()
+}
+
+fn start_of(day: i64, by: By) -> NaiveDate {
+    let date = date_of(day);
+    match by {
+        By::Day => date,
+        By::Week => date.week(chrono::Weekday::Mon).first_day(),
+        By::Month => date.with_day(1).unwrap_or(date),
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cohorts {
+    view: ViewInfo,
+    /// From the first order of all to the last.
+    months: Vec<String>,
+    cohorts: Vec<Cohort>,
+}
+
+/// The customers whose first order was in one month.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cohort {
+    month: String,
+    customers: u64,
+    /// How many of them ordered in the n-th month after it; the first is the month itself.
+    active: Vec<u64>,
+}
+
+/// How many customers of each month's newcomers came back, month by month
+#[utoipa::path(get, path = "/api/v1/cohorts", tag = "figures", params(AsOfQuery),
+    responses((status = 200, body = Cohorts), (status = "default", body = Problem)))]
+pub async fn cohorts(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(query): Ask<AsOfQuery>,
+) -> Answered<Response> {
+    let sight = app.sight(query.as_of.as_deref(), &headers).await?;
+    if let Some(unchanged) = sight.unchanged() {
+        return Ok(unchanged);
+    }
+    let timeline = timeline(&app, &sight).await?;
+    let _turn = app.scans.acquire().await;
+    blocking(move || {
+        let (months, cohorts) = active(&sight.view, &timeline);
+        Ok(sight.json(&Cohorts { view: sight.info(), months, cohorts }))
+    })
+    .await
+}
+
+/// Months are counted from year 0.
+fn month_of(day: i64) -> i32 {
+    let date = date_of(day);
+    date.year() * 12 + i32::try_from(date.month0()).unwrap_or_default()
+}
+
+fn month_name(month: i32) -> String {
+    let year = NaiveDate::from_ymd_opt(month.div_euclid(12), 1, 1).unwrap_or_default();
+    let months = Months::new(u32::try_from(month.rem_euclid(12)).unwrap_or_default());
+    (year + months).format("%Y-%m").to_string()
+}
+
+fn active(view: &View, timeline: &Timeline) -> (Vec<String>, Vec<Cohort>) {
+    let mut by_first: BTreeMap<i32, BTreeMap<i32, u64>> = BTreeMap::new();
+    let mut count = |months: &BTreeSet<i32>| {
+        let Some(first) = months.first() else { return };
+        let cohort = by_first.entry(*first).or_default();
+        months.iter().for_each(|month| *cohort.entry(month - first).or_default() += 1);
+    };
+    let live_months = |id: &str| -> BTreeSet<i32> {
+        let invoices = view.overlay.get(id).map_or(&[][..], |customer| &customer.invoices);
+        invoices.iter().filter(|invoice| invoice.new).map(|invoice| month_of(invoice.at.day())).collect()
+    };
+    let base = &view.judged.batch.base;
+    for payments in timeline.payments().chunk_by(|one, other| one.place() == other.place()) {
+        let orders = payments.iter().filter(|payment| payment.is_order());
+        let mut months: BTreeSet<i32> = orders.map(|payment| month_of(i64::from(payment.day))).collect();
+        let place = payments.first().map(crate::lake::Payment::place);
+        if let Some(place) = place.filter(|place| view.overlay.has(*place)) {
+            months.extend(live_months(base.id(place)));
+        }
+        count(&months);
+    }
+    for (id, _) in view.overlay.iter().filter(|(_, customer)| customer.place.is_none()) {
+        count(&live_months(id));
+    }
+    let last = by_first.iter().filter_map(|(first, months)| Some(first + months.last_key_value()?.0)).max();
+    let (Some(first), Some(last)) = (by_first.first_key_value().map(|(first, _)| *first), last) else {
+        return (Vec::new(), Vec::new());
+    };
+    let cohort = |(month, months): (&i32, &BTreeMap<i32, u64>)| Cohort {
+        month: month_name(*month),
+        customers: months.get(&0).copied().unwrap_or_default(),
+        active: (0..=last - month).map(|after| months.get(&after).copied().unwrap_or_default()).collect(),
+    };
+    ((first..=last).map(month_name).collect(), by_first.iter().map(cohort).collect())
+}

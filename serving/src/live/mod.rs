@@ -1,0 +1,22 @@
+//! What comes from Kafka: the live side of the view, and the events that pages follow.
+//!
+//! ```text
+//! customer-state ────────────────┐
+//! orders-enriched ─┬─────────────┤   one thread, a tick of 50 ms
+//! segment-changes ─┤  Reader ─▶ Loop ─▶ View, replaced as a whole
+//! alerts ──────────┘             └────▶ Feeds ─▶ rings ─▶ clients
+//! ```
+
+mod event;
+mod feed;
+mod follow;
+mod producer;
+mod reader;
+mod status;
+
+pub use event::{Alert, Change, Order};
+pub use feed::{Event, Feed, Feeds, Frame, Position, Resume};
+pub use follow::{Follow, follow};
+pub use producer::{Place, Producer};
+pub use reader::TopicNames;
+pub use status::{LiveState, LiveStatus};

@@ -1,0 +1,166 @@
+//! What is known of the way to the brokers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use data::EventTime;
+use data::kafka::{Context, KafkaSettings};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::reader::TopicNames;
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const ASK: Duration = Duration::from_secs(3);
+
+/// The live side of a view.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = LiveStatus)]
+pub struct LiveState {
+    pub connected: bool,
+    /// Of the connection, or of its loss.
+    pub since: String,
+    /// Lines on the topic of orders that the publication does not cover; refused ones among them.
+    pub lines_since_publication: u64,
+    pub newest_order_at: Option<String>,
+    /// Lines on the topic of orders whose effect is not in the view yet; `null` while it is unknown.
+    pub lag: Option<u64>,
+    pub error: Option<String>,
+    /// Records in the topic of dead letters.
+    #[serde(skip)]
+    pub dead_letters: Option<u64>,
+}
+
+/// The same, shared and kept up.
+#[derive(Debug)]
+pub struct LiveStatus {
+    state: Mutex<LiveState>,
+    /// Enriched orders taken in since the start.
+    pub orders: AtomicU64,
+    /// Records that could not be read.
+    pub unreadable: AtomicU64,
+}
+
+impl Default for LiveStatus {
+    fn default() -> Self {
+        let state = LiveState {
+            connected: false,
+            since: now(),
+            lines_since_publication: 0,
+            newest_order_at: None,
+            lag: None,
+            error: Some("not connected yet".to_owned()),
+            dead_letters: None,
+        };
+        Self { state: Mutex::new(state), orders: AtomicU64::new(0), unreadable: AtomicU64::new(0) }
+    }
+}
+
+impl LiveStatus {
+    #[must_use]
+    pub fn state(&self) -> LiveState {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LiveState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connected, or why not.
+    pub fn set(&self, error: Option<String>) {
+        let mut state = self.lock();
+        let connected = error.is_none();
+        if state.connected != connected {
+            state.since = now();
+            match &error {
+                None => tracing::info!("live orders are merged"),
+                Some(reason) => tracing::warn!(reason, "live orders are not merged now; the last view stays"),
+            }
+        }
+        (state.connected, state.error) = (connected, error);
+    }
+
+    pub fn saw_order(&self, at: &str) {
+        self.orders.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        if state.newest_order_at.as_deref().is_none_or(|newest| newest < at) {
+            state.newest_order_at = Some(at.to_owned());
+        }
+    }
+}
+
+fn now() -> String {
+    EventTime::from_micros(EventTime::now().micros() / 1_000_000 * 1_000_000).to_string()
+}
+
+/// What the pulse asks of the rest.
+pub(super) struct Watched {
+    pub status: Arc<LiveStatus>,
+    /// By partition of the topic of orders: the first offset that the publication does not cover.
+    pub covered: Box<dyn Fn() -> Vec<i64> + Send>,
+    /// By partition: the newest line whose enriched order came in.
+    pub seen: Box<dyn Fn(u32) -> Option<i64> + Send>,
+    /// Whether the view holds all live orders that there were.
+    pub restored: Box<dyn Fn() -> bool + Send>,
+    pub stopped: Box<dyn Fn() -> bool + Send>,
+}
+
+/// Looks every other second whether the brokers answer and how far the topics go, on a thread of its own.
+pub(super) fn pulse(kafka: KafkaSettings, names: TopicNames, watched: Watched) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let context = Context::default();
+        let Ok(client) = kafka.client_config().create_with_context::<_, BaseConsumer<Context>>(context) else { return };
+        while !(watched.stopped)() {
+            look(&client, &names, &watched);
+            for _ in 0..LOOK_EVERY.as_millis() / 100 {
+                if (watched.stopped)() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    })
+}
+
+fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
+    // Serves the callbacks, which keep the reason of a failure.
+    let _ = client.poll(Duration::ZERO);
+    let metadata = match client.fetch_metadata(None, ASK) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            watched.status.set(Some(client.context().explain(&error).to_string()));
+            watched.status.lock().lag = None;
+            return;
+        }
+    };
+    client.context().forget();
+    if (watched.restored)() {
+        watched.status.set(None);
+    }
+    let partitions = |name: &str| -> Vec<i32> {
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        topic.map_or_else(Vec::new, |topic| topic.partitions().iter().map(|partition| partition.id()).collect())
+    };
+    let covered = (watched.covered)();
+    let (mut since, mut lag) = (0, Some(0));
+    for partition in partitions(&names.orders) {
+        let Ok((low, high)) = client.fetch_watermarks(&names.orders, partition, ASK) else { return };
+        let place = usize::try_from(partition).unwrap_or_default();
+        let from = covered.get(place).copied().unwrap_or_default().max(low);
+        since += u64::try_from(high - from).unwrap_or_default();
+        let seen = (watched.seen)(u32::try_from(partition).unwrap_or_default());
+        let behind = high - seen.map_or(from, |seen| (seen + 1).max(from));
+        lag = lag.map(|lag: u64| lag + u64::try_from(behind).unwrap_or_default());
+    }
+    let dead = data::topics::dead_letter(&names.orders);
+    let letters = partitions(&dead).into_iter().filter_map(|partition| {
+        let (low, high) = client.fetch_watermarks(&dead, partition, ASK).ok()?;
+        u64::try_from(high - low).ok()
+    });
+    let dead_letters = Some(letters.sum());
+    let mut state = watched.status.lock();
+    (state.lines_since_publication, state.lag, state.dead_letters) = (since, lag, dead_letters);
+}

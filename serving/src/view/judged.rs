@@ -1,0 +1,108 @@
+//! Every customer of a publication, judged at one reference time.
+
+use std::sync::{Arc, OnceLock};
+
+use data::merge::Totals;
+use data::{EventTime, Money};
+
+use super::{Batch, Ranks, Sums};
+
+/// What a page shows of one customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Invoices.
+    pub frequency: u32,
+    pub monetary: Money,
+    pub first: EventTime,
+    pub last: EventTime,
+    /// The segment, as its position in the model.
+    pub label: u8,
+    /// Recency, frequency, monetary: 1 (worst) to 5 (best).
+    pub scores: [u8; 3],
+}
+
+/// A publication with the segments and scores that its customers have at `reference`.
+#[derive(Debug)]
+pub struct Judged {
+    pub batch: Arc<Batch>,
+    pub reference: EventTime,
+    /// Of the publication's customers, as they are in it.
+    pub sums: Sums,
+    labels: Vec<u8>,
+    recency_scores: Vec<u8>,
+    ranks: OnceLock<Ranks>,
+}
+
+impl Judged {
+    #[must_use]
+    pub fn new(batch: Arc<Batch>, reference: EventTime) -> Self {
+        let customers = batch.base.len();
+        let sums = Sums::of_segments(batch.base.model.segments.len());
+        let (labels, recency_scores) = (Vec::with_capacity(customers), Vec::with_capacity(customers));
+        let mut judged = Self { batch, reference, sums, labels, recency_scores, ranks: OnceLock::new() };
+        for place in 0..customers {
+            let totals = judged.batch.base.totals(place);
+            let figures = judged.judge(&totals, Some(place));
+            judged.labels.push(figures.map_or(0, |figures| figures.label));
+            judged.recency_scores.push(figures.map_or(0, |figures| {
+                let [recency, ..] = figures.scores;
+                recency
+            }));
+            if let Some(figures) = figures {
+                judged.sums.add(&figures);
+            }
+        }
+        judged
+    }
+
+    /// What a customer with `totals` comes to, who has `place` in the publication; `None` without a purchase.
+    #[must_use]
+    pub fn judge(&self, totals: &Totals, place: Option<usize>) -> Option<Figures> {
+        let (span, features) = (totals.span?, totals.features(self.reference)?);
+        let base = &self.batch.base;
+        let (label, _) = base.model.nearest_label(features)?;
+        let published = place.map(|place| (base.totals(place), self.batch.scores(place)));
+        Some(Figures {
+            frequency: u32::try_from(totals.frequency).unwrap_or(u32::MAX),
+            monetary: totals.monetary,
+            first: span.first,
+            last: span.last,
+            label: u8::try_from(label).unwrap_or(u8::MAX),
+            scores: self.scores(totals, span.last.days_before(self.reference), published),
+        })
+    }
+
+    fn scores(&self, totals: &Totals, days: i64, published: Option<(Totals, [u8; 3])>) -> [u8; 3] {
+        let edges = &self.batch.edges;
+        let invoices = i64::try_from(totals.frequency).unwrap_or(i64::MAX);
+        let own = published.filter(|(before, _)| before.frequency == totals.frequency);
+        // Equal frequencies are ranked: who did not order keeps the rank.
+        let frequency = own.map_or_else(|| edges.frequency(invoices), |(_, [_, frequency, _])| frequency);
+        [edges.recency(days), frequency, edges.monetary(totals.monetary.raw())]
+    }
+
+    /// The customer at `place`, as the publication has it; `None` without a purchase.
+    #[must_use]
+    pub fn figures(&self, place: usize) -> Option<Figures> {
+        let totals = self.batch.base.totals(place);
+        let span = totals.span?;
+        let [_, frequency, monetary] = self.batch.scores(place);
+        Some(Figures {
+            frequency: u32::try_from(totals.frequency).unwrap_or(u32::MAX),
+            monetary: totals.monetary,
+            first: span.first,
+            last: span.last,
+            label: self.labels.get(place).copied()?,
+            scores: [self.recency_scores.get(place).copied()?, frequency, monetary],
+        })
+    }
+
+    /// Ordered columns, made when they are asked for first.
+    #[must_use]
+    pub fn ranks(&self) -> &Ranks {
+        self.ranks.get_or_init(|| {
+            let customers = (0..self.batch.base.len()).filter_map(|place| self.figures(place));
+            Ranks::new(self.batch.base.model.segments.len(), customers)
+        })
+    }
+}
