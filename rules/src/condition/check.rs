@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
 use cel::parser::Parser;
 
 use super::node::{Compare, Join, Number, Part, Place, Test, Text, Whose};
-use super::{Condition, Name};
+use super::{Condition, Leaf, Name};
 use crate::error::nearest;
 use crate::event::{Field, Kind, Topic};
 use crate::time::{self, EventTime};
@@ -56,9 +56,8 @@ impl Typed {
 pub fn compile(text: &str, scope: &Scope<'_>) -> Result<Condition, String> {
     match expression(text, scope)? {
         Typed::Test(test) => {
-            let mut places = Vec::new();
-            test.places(&mut places);
-            let looks_back = places.iter().any(|place| place.whose != Whose::Event);
+            let mut looks_back = false;
+            test.leaves(&mut |leaf| looks_back |= matches!(leaf, Leaf::Field(place) if place.whose != Whose::Event));
             Ok(Condition { test, looks_back })
         }
         other => Err(format!("a condition is true or false, but this is {}: compare it with something", other.what())),

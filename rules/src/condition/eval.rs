@@ -1,5 +1,6 @@
 //! The truth of a condition.
 
+use super::Leaf;
 use super::node::{Compare, Join, Number, Part, Place, Test, Text, Whose};
 use crate::event::{Event, Field};
 use crate::time::{DAY, EventTime};
@@ -106,9 +107,14 @@ impl Test {
         if let Self::And(parts) = self {
             return parts.iter().find_map(|part| part.refusal(scene));
         }
-        let mut places = Vec::new();
-        self.places(&mut places);
-        places.dedup();
+        let mut places: Vec<&Place> = Vec::new();
+        self.leaves(&mut |leaf| {
+            if let Leaf::Field(place) = leaf
+                && !places.contains(&place)
+            {
+                places.push(place);
+            }
+        });
         let values: Vec<String> = places.iter().map(|place| format!("{place} is {}", place.shown(scene))).collect();
         Some(if values.is_empty() { format!("{self}") } else { format!("{self}, but {}", values.join(", ")) })
     }

@@ -12,6 +12,7 @@ mod show;
 pub use check::{Scope, compile, compile_number};
 pub use eval::{Earlier, Scene};
 pub use node::{Number, Test};
+pub use show::Leaf;
 
 use crate::event::Kind;
 

@@ -114,55 +114,64 @@ fn listed(list: &[impl Display]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// What a condition looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Leaf<'t> {
+    Field(&'t Place),
+    /// A feature or a score, by its place.
+    Value(usize),
+}
+
 impl Test {
-    /// The fields that it looks at.
-    pub fn places<'t>(&'t self, into: &mut Vec<&'t Place>) {
+    /// Shows all that it looks at.
+    pub fn leaves<'t>(&'t self, visit: &mut dyn FnMut(Leaf<'t>)) {
         match self {
             Self::Always(_) => {}
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.places(into)),
-            Self::Not(part) => part.places(into),
-            Self::If(parts) => parts.iter().for_each(|part| part.places(into)),
-            Self::Truths(_, parts) => parts.iter().for_each(|part| part.places(into)),
-            Self::Is { place, .. } | Self::Has(place) => into.push(place),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.leaves(visit)),
+            Self::Not(part) => part.leaves(visit),
+            Self::If(parts) => parts.iter().for_each(|part| part.leaves(visit)),
+            Self::Truths(_, parts) => parts.iter().for_each(|part| part.leaves(visit)),
+            Self::Is { place, .. } | Self::Has(place) => visit(Leaf::Field(place)),
             Self::Texts(_, left, right)
             | Self::Starts(left, right)
             | Self::Ends(left, right)
-            | Self::Contains(left, right) => [left, right].into_iter().for_each(|text| text.places(into)),
-            Self::Matches(text, _) => text.places(into),
+            | Self::Contains(left, right) => [left, right].into_iter().for_each(|text| text.leaves(visit)),
+            Self::Matches(text, _) => text.leaves(visit),
             Self::TextIn(text, list) => {
-                text.places(into);
-                list.iter().for_each(|text| text.places(into));
+                text.leaves(visit);
+                list.iter().for_each(|text| text.leaves(visit));
             }
-            Self::Numbers(_, left, right) => [left, right].into_iter().for_each(|number| number.places(into)),
+            Self::Numbers(_, left, right) => [left, right].into_iter().for_each(|number| number.leaves(visit)),
             Self::NumberIn(number, list) => {
-                number.places(into);
-                list.iter().for_each(|number| number.places(into));
+                number.leaves(visit);
+                list.iter().for_each(|number| number.leaves(visit));
             }
         }
     }
 }
 
 impl Text {
-    fn places<'t>(&'t self, into: &mut Vec<&'t Place>) {
+    fn leaves<'t>(&'t self, visit: &mut dyn FnMut(Leaf<'t>)) {
         if let Self::Field(place) = self {
-            into.push(place);
+            visit(Leaf::Field(place));
         }
     }
 }
 
 impl Number {
-    /// The fields that it looks at.
-    pub fn places<'t>(&'t self, into: &mut Vec<&'t Place>) {
+    /// Shows all that it looks at.
+    pub fn leaves<'t>(&'t self, visit: &mut dyn FnMut(Leaf<'t>)) {
         match self {
-            Self::Constant(_) | Self::Named(..) | Self::Value(..) => {}
-            Self::Field(place) => into.push(place),
-            Self::Negative(number) | Self::Part(_, number) => number.places(into),
-            Self::Join(_, numbers) => numbers.iter().for_each(|number| number.places(into)),
-            Self::Size(text) => text.places(into),
+            Self::Constant(_) | Self::Named(..) => {}
+            Self::Value(place, _) => visit(Leaf::Value(*place)),
+            Self::Field(place) => visit(Leaf::Field(place)),
+            Self::Negative(number) | Self::Part(_, number) => number.leaves(visit),
+            Self::Join(_, numbers) => numbers.iter().for_each(|number| number.leaves(visit)),
+            Self::Size(text) => text.leaves(visit),
             Self::If(parts) => {
-                parts.0.places(into);
-                parts.1.places(into);
-                parts.2.places(into);
+                parts.0.leaves(visit);
+                parts.1.leaves(visit);
+                parts.2.leaves(visit);
             }
         }
     }
