@@ -39,7 +39,7 @@ pub struct Refusal {
     pub condition: String,
 }
 
-/// For each pattern, the runs that came furthest without becoming an alert. Each event that fits the first stage is
+/// For each pattern, the runs that came furthest without becoming an alert. Each event of no alert that fits the first stage is
 /// followed in the simplest way: a stage takes the first events that fit. That is not how the matcher works, but it shows what a
 /// reader would try.
 #[must_use]
@@ -49,7 +49,7 @@ pub fn explain(rules: &RuleSet, events: &[Event], alerts: &[Alert]) -> Vec<NearM
         let found: HashSet<u64> = alerts
             .iter()
             .filter(|alert| alert.pattern == rule.id)
-            .filter_map(|alert| alert.events.first().map(|(_, event)| event.row()))
+            .flat_map(|alert| alert.events.iter().map(|(_, event)| event.row()))
             .collect();
         let mut misses = of_pattern(rule, events, &found);
         misses.sort_by_key(|(far, _)| std::cmp::Reverse(*far));
