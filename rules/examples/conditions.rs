@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut held = 0_u64;
         const ROUNDS: u64 = 5000;
         for _ in 0..ROUNDS {
-            held += events.iter().filter(|event| condition.holds(&Scene::event(std::hint::black_box(event)))).count() as u64;
+            held += events.iter().filter(|event| condition.holds(&Scene::event(std::hint::black_box(event)))).count()
+                as u64;
         }
         let spent = started.elapsed().as_secs_f64();
         let evaluated = ROUNDS * events.len() as u64;

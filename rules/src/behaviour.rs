@@ -116,7 +116,10 @@ fn window(section: &Section<'_, '_>, measure: &Measure) -> Option<i64> {
         return None;
     }
     if millis % DAY != 0 || millis / DAY > LONGEST {
-        section.error("over", format!("a feature is over whole days, at most {LONGEST}: write \"60 days\" or \"2 months\""));
+        section.error(
+            "over",
+            format!("a feature is over whole days, at most {LONGEST}: write \"60 days\" or \"2 months\""),
+        );
         return None;
     }
     Some(millis / DAY)
@@ -143,7 +146,9 @@ impl Score {
             (Some(table), None) => Steps::AtMost(steps(&table, false)),
             (None, Some(table)) => Steps::AtLeast(steps(&table, true)),
             _ => {
-                section.wrong("write either at_most or at_least, as in at_least = { 5 = 100, 4 = 50 }: 5 points from 100 on");
+                section.wrong(
+                    "write either at_most or at_least, as in at_least = { 5 = 100, 4 = 50 }: 5 points from 100 on",
+                );
                 return None;
             }
         };

@@ -34,7 +34,8 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, DryRunError> {
     let name = path.display().to_string();
     let read = |source| DryRunError::Read { path: name.clone(), source };
     let file = std::fs::File::open(path).map_err(read)?;
-    let json = path.extension().is_some_and(|extension| ["jsonl", "ndjson", "json"].iter().any(|json| extension == *json));
+    let json =
+        path.extension().is_some_and(|extension| ["jsonl", "ndjson", "json"].iter().any(|json| extension == *json));
     if !json {
         return read_csv(file, &name);
     }
@@ -86,14 +87,18 @@ fn read_csv(file: std::fs::File, name: &str) -> Result<Vec<Event>, DryRunError> 
 /// # Errors
 /// A pattern that cannot be compiled.
 pub fn dry_run(rules: &RuleSet, events: &[Event], out_of_order: i64) -> Result<Report, DryRunError> {
-    let groups =
-        rules.groups().map_err(|source| DryRunError::Pattern { pattern: "(all)".to_owned(), source })?;
+    let groups = rules.groups().map_err(|source| DryRunError::Pattern { pattern: "(all)".to_owned(), source })?;
     let mut report = Report { events: events.len() as u64, ..Report::default() };
     for group in groups {
         let Group { key: field, limits, patterns, matcher } = group;
         let mut keys = Keys::new(matcher);
         // The matcher now belongs to the keys; what an alert needs is the rest.
-        let group = Group { key: field, limits, patterns, matcher: patterns::Matcher::new(patterns::Conditions::default(), limits) };
+        let group = Group {
+            key: field,
+            limits,
+            patterns,
+            matcher: patterns::Matcher::new(patterns::Conditions::default(), limits),
+        };
         let mut newest = i64::MIN;
         let advance = |keys: &mut Keys<Event>, watermark: i64, report: &mut Report| {
             keys.advance(watermark, &mut |key, output| {

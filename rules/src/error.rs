@@ -43,7 +43,11 @@ pub enum DryRunError {
 
 /// The candidate that is nearest to what was written, to be named in an error.
 pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let scored = candidates.into_iter().map(|candidate| (distance(written, candidate), candidate));
+    let far = |candidate: &str| {
+        let begun = written.len() > 2 && candidate.starts_with(written);
+        if begun { 1 } else { distance(written, candidate) }
+    };
+    let scored = candidates.into_iter().map(|candidate| (far(candidate), candidate));
     scored.filter(|(far, _)| *far <= written.chars().count().max(3) / 2).min().map(|(_, candidate)| candidate)
 }
 

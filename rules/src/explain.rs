@@ -166,7 +166,14 @@ fn unfinished(
     let names: Vec<String> = rule.stages.iter().map(|stage| stage.stage.name.clone()).collect();
     let stage = taken.last().and_then(|(stage, _)| names.get(*stage)).cloned().unwrap_or_default();
     let rows = by_stage(&names, taken, Event::row);
-    let miss =
-        NearMiss { pattern: rule.id.clone(), key: key.to_owned(), kind: "near", rows, stage, because, refused: Vec::new() };
+    let miss = NearMiss {
+        pattern: rule.id.clone(),
+        key: key.to_owned(),
+        kind: "near",
+        rows,
+        stage,
+        because,
+        refused: Vec::new(),
+    };
     Some((taken.len(), miss))
 }

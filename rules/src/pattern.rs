@@ -70,7 +70,8 @@ impl PatternRule {
         let about = text("about").unwrap_or_default();
         let key = key(section);
         let severities = [Severity::Info, Severity::Warning, Severity::Critical];
-        let severity = section.one_of("severity", &["info", "warning", "critical"].into_iter().zip(severities).collect::<Vec<_>>());
+        let severity = section
+            .one_of("severity", &["info", "warning", "critical"].into_iter().zip(severities).collect::<Vec<_>>());
         let (on_match, on_timeout) = (text("on_match"), text("on_timeout"));
         let within = section.duration("within");
         let max_runs = section.whole("max_runs");
@@ -79,15 +80,15 @@ impl PatternRule {
         }
         let names = stage_names(section);
         let all: Vec<_> = names.iter().map(|(name, not)| (name.clone(), *not)).collect();
-        let emit_if = section.condition(
-            "emit_if",
-            &Scope { stages: &all, stages_of: Some(Topic::Clickstream), ..Scope::default() },
-        );
+        let emit_if = section
+            .condition("emit_if", &Scope { stages: &all, stages_of: Some(Topic::Clickstream), ..Scope::default() });
         let stages = stages(section, &names);
         let skip = skip(section);
         section.finish();
         if on_match.is_none() && on_timeout.is_none() {
-            section.wrong("nothing would be reported: give on_match, on_timeout or both a type, as in on_match = \"CART_LEFT\"");
+            section.wrong(
+                "nothing would be reported: give on_match, on_timeout or both a type, as in on_match = \"CART_LEFT\"",
+            );
         }
         let mut rule = Self {
             id: id.to_owned(),
@@ -237,7 +238,10 @@ fn stages(section: &Section<'_, '_>, names: &Names) -> Option<Vec<StageRule>> {
         return None;
     };
     let Some(list) = value.get_ref().as_array() else {
-        section.error("stages", format!("is {}, but should be a list: [[{}.stages]]", article(value.get_ref()), section.path));
+        section.error(
+            "stages",
+            format!("is {}, but should be a list: [[{}.stages]]", article(value.get_ref()), section.path),
+        );
         return None;
     };
     let mut stages = Vec::new();
@@ -270,7 +274,8 @@ fn stage(section: &Section<'_, '_>, place: usize, visible: &Names) -> Option<Sta
     }
     let condition = section.condition("where", &scope).map(Arc::new);
     let until = section.condition("until", &scope).map(Arc::new);
-    let inner = [("relaxed", Inner::Relaxed), ("consecutive", Inner::Consecutive), ("combinations", Inner::Combinations)];
+    let inner =
+        [("relaxed", Inner::Relaxed), ("consecutive", Inner::Consecutive), ("combinations", Inner::Combinations)];
     let inner = section.one_of("inner", &inner).unwrap_or_default();
     let times = times(section);
     let flags = (section.flag("greedy"), section.flag("optional"));
@@ -284,7 +289,10 @@ fn stage(section: &Section<'_, '_>, place: usize, visible: &Names) -> Option<Sta
     let letters = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let begins = name.text.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
     if name.text == "event" || !begins || !name.text.chars().all(letters) {
-        section.error("name", format!("{:?} cannot be used in conditions: use letters, digits and _, and not event", name.text));
+        section.error(
+            "name",
+            format!("{:?} cannot be used in conditions: use letters, digits and _, and not event", name.text),
+        );
         return None;
     }
     let contiguity = follows.or_else(|| (place == 0).then_some(Contiguity::Next))?;

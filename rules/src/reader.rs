@@ -78,9 +78,7 @@ impl<'r, 'f> Section<'r, 'f> {
     /// Keys, their lines and values.
     pub fn entries(&self) -> impl Iterator<Item = (&'r str, usize, &'r Spanned<DeValue<'f>>)> + use<'r, 'f> {
         let reader = self.reader;
-        self.table
-            .iter()
-            .map(move |(name, value)| (name.get_ref().as_ref(), reader.line(name.span().start), value))
+        self.table.iter().map(move |(name, value)| (name.get_ref().as_ref(), reader.line(name.span().start), value))
     }
 
     /// The same in the order in which they are written.
@@ -141,7 +139,10 @@ impl<'r, 'f> Section<'r, 'f> {
         let written = self.text(key)?;
         let millis = time::duration(written.text).filter(|millis| *millis > 0);
         if millis.is_none() {
-            self.error(key, format!("{:?} is not a duration: write \"30 minutes\", \"7 days\" or \"1h 30m\"", written.text));
+            self.error(
+                key,
+                format!("{:?} is not a duration: write \"30 minutes\", \"7 days\" or \"1h 30m\"", written.text),
+            );
         }
         millis
     }

@@ -108,7 +108,8 @@ impl RuleSet {
         }
         let mut segments = None;
         for (reader, root) in roots {
-            let Some(section) = root.get("segments").and_then(|value| reader.table("segments".to_owned(), value)) else {
+            let Some(section) = root.get("segments").and_then(|value| reader.table("segments".to_owned(), value))
+            else {
                 continue;
             };
             if segments.replace(()).is_some() {
@@ -154,9 +155,10 @@ impl RuleSet {
 
     fn definitions(&self) -> Vec<(String, String)> {
         let features = self.features.iter().map(|feature| (feature.name.clone(), feature.id.to_string()));
-        let scores = self.scores.iter().map(|score| {
-            (score.name.clone(), format!("{} {:?} {}", score.of, score.steps, score.otherwise))
-        });
+        let scores = self
+            .scores
+            .iter()
+            .map(|score| (score.name.clone(), format!("{} {:?} {}", score.of, score.steps, score.otherwise)));
         let segments = self.segments.iter().map(|segment| format!("{} {}", segment.name, segment.condition));
         let segments = Some(segments.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty());
         let patterns = self.patterns.iter().map(|pattern| (pattern.id.clone(), pattern.version.to_string()));

@@ -1,4 +1,14 @@
 //! Scores and segments of the shipped rules, by table, by time, and by what happens to orders.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic: that is how it fails"
+)]
 
 use std::path::Path;
 
@@ -59,9 +69,17 @@ fn every_threshold_is_the_one_asked_for() {
         let customer = customer(&rules, orders, 1.0, 0, 0, 0);
         assert_eq!(points(&rules, &customer, clock(0), "f"), f64::from(wanted), "{orders} orders");
     }
-    for (price, wanted) in
-        [(0.0, 1), (199.99, 1), (200.0, 2), (999.9999, 2), (1000.0, 3), (2499.0, 3), (2500.0, 4), (4999.0, 4), (5000.0, 5)]
-    {
+    for (price, wanted) in [
+        (0.0, 1),
+        (199.99, 1),
+        (200.0, 2),
+        (999.9999, 2),
+        (1000.0, 3),
+        (2499.0, 3),
+        (2500.0, 4),
+        (4999.0, 4),
+        (5000.0, 5),
+    ] {
         let customer = customer(&rules, 1, price, 0, 0, 0);
         assert_eq!(points(&rules, &customer, clock(0), "m"), f64::from(wanted), "{price}");
     }
@@ -95,7 +113,11 @@ fn segments_come_in_order() {
     for ((orders, price, ago, views, carts), wanted) in table {
         let customer = customer(&rules, orders, price, ago, views, carts);
         let standing = customer.standing(&rules, clock(0));
-        assert_eq!(standing.segment, Some(wanted), "{orders} orders of {price}, {ago} days ago, {views} views, {carts} carts");
+        assert_eq!(
+            standing.segment,
+            Some(wanted),
+            "{orders} orders of {price}, {ago} days ago, {views} views, {carts} carts"
+        );
     }
 }
 
@@ -174,7 +196,9 @@ fn unchanged_features_keep_their_state() {
     let read = |text: &str| RuleSet::read(&[("rules.toml".into(), text.into())]).unwrap();
     let views = "[features.views]\nfrom = \"clickstream\"\nmeasure = \"count\"\nwhere = 'event.type == \"view\"'\n";
     let carts = |over: &str| {
-        format!("[features.carts]\nfrom = \"clickstream\"\nmeasure = \"count\"\nwhere = 'event.type == \"cart\"'\n{over}")
+        format!(
+            "[features.carts]\nfrom = \"clickstream\"\nmeasure = \"count\"\nwhere = 'event.type == \"cart\"'\n{over}"
+        )
     };
     let before = read(&format!("{views}{}", carts("")));
     let mut customer = Customer::default();

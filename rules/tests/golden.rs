@@ -1,4 +1,14 @@
 //! Flink's answers, by way of rule files: every case is written as TOML, read, checked, compiled and run.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic: that is how it fails"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -120,8 +130,7 @@ fn toml(case: &Case, spec: &PatternSpec) -> String {
 /// The golden lines by pattern.
 fn golden(folder: &Path, name: &str) -> BTreeMap<String, Vec<Value>> {
     let mut lines: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     for path in files {
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -182,11 +191,8 @@ fn golden_cases_by_way_of_rule_files() {
                 }
             };
             let report = dry_run(&rules, &events, case.out_of_orderness_ms).unwrap();
-            let mut found: Vec<String> = report
-                .alerts
-                .iter()
-                .map(|alert| picked(&serde_json::to_value(alert.line()).unwrap()))
-                .collect();
+            let mut found: Vec<String> =
+                report.alerts.iter().map(|alert| picked(&serde_json::to_value(alert.line()).unwrap())).collect();
             let mut wanted: Vec<String> = expected
                 .iter()
                 .filter(|line| line["kind"] == "match" || line["kind"] == "timeout")

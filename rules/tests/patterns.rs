@@ -1,4 +1,14 @@
 //! The shipped patterns, ids of alerts, and what becomes of state when rules change.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic: that is how it fails"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +43,10 @@ fn a_shipped_pattern_means_what_its_comment_says() {
     fn view(row: u64, second: i64, product: &str, category: &str, price: f64) -> Event {
         click(row, second, "view", product, category, price)
     }
-    assert_eq!(types(&[view(0, 0, "a", "x", 1.0), view(1, 1, "b", "y", 1.0), view(2, 2, "c", "z", 1.0)]), ["CROSS_SELL"]);
+    assert_eq!(
+        types(&[view(0, 0, "a", "x", 1.0), view(1, 1, "b", "y", 1.0), view(2, 2, "c", "z", 1.0)]),
+        ["CROSS_SELL"]
+    );
     assert!(types(&[view(0, 0, "a", "x", 1.0), view(1, 1, "b", "", 1.0)]).is_empty());
     assert!(types(&[view(0, 0, "a", "x", 1.0), view(1, 300, "b", "y", 1.0)]).is_empty());
 
@@ -42,7 +55,12 @@ fn a_shipped_pattern_means_what_its_comment_says() {
     let others: Vec<Event> = (0..4).map(|at| view(at, at as i64, &format!("p{at}"), "", 1.0)).collect();
     assert!(types(&others).is_empty());
 
-    let fell = [view(0, 0, "a", "", 9.0), view(1, 5, "b", "", 1.0), view(2, 9, "a", "", 8.0), click(3, 20, "cart", "a", "", 8.0)];
+    let fell = [
+        view(0, 0, "a", "", 9.0),
+        view(1, 5, "b", "", 1.0),
+        view(2, 9, "a", "", 8.0),
+        click(3, 20, "cart", "a", "", 8.0),
+    ];
     assert_eq!(types(&fell), ["PRICE_SENSITIVITY"]);
     let same_price = [view(0, 0, "a", "", 9.0), view(2, 9, "a", "", 9.0), click(3, 20, "cart", "a", "", 9.0)];
     assert!(types(&same_price).is_empty());
@@ -66,7 +84,10 @@ fn real_clicks_give_the_same_alerts_in_every_run_and_their_ids_are_their_own() {
     let ids: std::collections::HashSet<&str> = alerts.iter().map(|alert| alert.id.as_str()).collect();
     assert_eq!(ids.len(), alerts.len());
     let told = rules::explain(&rules, &events, &alerts);
-    assert!(told.iter().any(|miss| miss.pattern == "abandoned-cart" || miss.pattern == "price-sensitivity"), "{told:#?}");
+    assert!(
+        told.iter().any(|miss| miss.pattern == "abandoned-cart" || miss.pattern == "price-sensitivity"),
+        "{told:#?}"
+    );
 }
 
 /// Hands events to one group, cut by saving and restoring behind each.
@@ -75,7 +96,8 @@ fn run(rules: &RuleSet, group: &mut Group, state: &mut KeyState<Event>, events: 
         let at = event.at().0;
         group.matcher.push(state, at, event.clone(), at - 1);
         let mut found = Vec::new();
-        let mut matcher = std::mem::replace(&mut group.matcher, patterns::Matcher::new(Default::default(), group.limits));
+        let mut matcher =
+            std::mem::replace(&mut group.matcher, patterns::Matcher::new(Default::default(), group.limits));
         matcher.advance(state, at, &mut |output: Output<'_, Event>| found.extend(group.alert(rules, "u1", &output)));
         group.matcher = matcher;
         alerts.extend(found);
@@ -111,7 +133,8 @@ fn runs_of_unchanged_patterns_outlive_a_reload() {
     let read = |text: String| RuleSet::read(&[("a.toml".into(), text)]).unwrap();
     let before = read(SLOW.to_owned());
     // Another pattern comes before it, and its words change, not its meaning.
-    let after = read(format!("{OTHER}{}", SLOW.replace("on_match = \"SLOW\"", "on_match = \"SLOWER\"\nabout = \"so\"")));
+    let after =
+        read(format!("{OTHER}{}", SLOW.replace("on_match = \"SLOW\"", "on_match = \"SLOWER\"\nabout = \"so\"")));
     let changed = read(SLOW.replace("1 h", "2 h"));
     for (rules, wanted) in [(&after, vec!["OTHER", "SLOWER"]), (&changed, vec![])] {
         let mut state = KeyState::default();

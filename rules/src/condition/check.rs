@@ -10,7 +10,13 @@ use crate::event::{Field, Kind, Topic};
 use crate::time::{self, EventTime};
 
 /// Longest expression, in bytes: what is longer is a mistake.
-const LONGEST: usize = 8192;
+const LONGEST: usize = 4096;
+
+/// How deep an expression may be nested: the parser goes down once for each level.
+const DEEPEST: usize = 24;
+
+/// The parser also goes down once for each link of a chain, as of `1 + 1 + 1`: enough for the longest.
+const STACK: usize = 256 << 20;
 
 /// What an expression may refer to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,6 +88,17 @@ fn expression(text: &str, scope: &Scope<'_>) -> Result<Typed, String> {
     if text.trim().is_empty() {
         return Err("the expression is empty; write true if everything fits".to_owned());
     }
+    if depth(text) > DEEPEST {
+        return Err(format!("it is nested more than {DEEPEST} deep: make it simpler"));
+    }
+    std::thread::scope(|threads| {
+        let builder = std::thread::Builder::new().stack_size(STACK);
+        let reading = builder.spawn_scoped(threads, || read(text, scope)).map_err(|error| error.to_string())?;
+        reading.join().unwrap_or_else(|_| Err("it cannot be read: make it simpler".to_owned()))
+    })
+}
+
+fn read(text: &str, scope: &Scope<'_>) -> Result<Typed, String> {
     let parsed = Parser::new().max_recursion_depth(64).parse(text).map_err(|errors| {
         let first = errors.errors.first();
         let said = first.map_or("it cannot be read", |error| error.msg.lines().next().unwrap_or_default());
@@ -89,6 +106,23 @@ fn expression(text: &str, scope: &Scope<'_>) -> Result<Typed, String> {
         format!("not an expression, at letter {column}: {said}")
     })?;
     scope.check(&parsed.expr)
+}
+
+/// How deep the expression can be nested, at most: brackets, signs before a value, and choices within one another.
+fn depth(text: &str) -> usize {
+    let (mut open, mut signs, mut choices, mut deepest) = (0_usize, 0_usize, 0_usize, 0_usize);
+    for letter in text.chars() {
+        match letter {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '!' | '-' => signs += 1,
+            '?' => choices += 1,
+            letter if letter.is_whitespace() => {}
+            _ => signs = 0,
+        }
+        deepest = deepest.max(open + signs + choices);
+    }
+    deepest
 }
 
 impl Scope<'_> {
@@ -121,7 +155,8 @@ impl Scope<'_> {
             });
         }
         if name == "event" || self.stages.iter().any(|(stage, _)| stage == name) {
-            let field = if name == "event" { "event.price" } else { "its first or last event's, as in cart.first.price" };
+            let field =
+                if name == "event" { "event.price" } else { "its first or last event's, as in cart.first.price" };
             return Err(format!("{name} is an event, not a value: name a field of it, {field}"));
         }
         if let Some(field) = self.event.filter(|topic| topic.field(name).is_some()) {
@@ -225,10 +260,15 @@ impl Scope<'_> {
     }
 
     fn call(&self, call: &CallExpr) -> Result<Typed, String> {
-        let args: Vec<&Expr> = call.target.iter().map(|target| &target.expr).chain(call.args.iter().map(|arg| &arg.expr)).collect();
+        let args: Vec<&Expr> =
+            call.target.iter().map(|target| &target.expr).chain(call.args.iter().map(|arg| &arg.expr)).collect();
         match (call.func_name.as_str(), args.as_slice()) {
-            (operators::LOGICAL_AND, args) => self.flat(operators::LOGICAL_AND, args).map(|all| Typed::Test(Test::And(all))),
-            (operators::LOGICAL_OR, args) => self.flat(operators::LOGICAL_OR, args).map(|all| Typed::Test(Test::Or(all))),
+            (operators::LOGICAL_AND, args) => {
+                self.flat(operators::LOGICAL_AND, args).map(|all| Typed::Test(Test::And(all)))
+            }
+            (operators::LOGICAL_OR, args) => {
+                self.flat(operators::LOGICAL_OR, args).map(|all| Typed::Test(Test::Or(all)))
+            }
             (operators::LOGICAL_NOT, [one]) => Ok(Typed::Test(Test::Not(Box::new(self.test(one)?)))),
             (operators::CONDITIONAL, [test, yes, no]) => self.choice(test, yes, no),
             (operators::IN, [one, list]) => self.inside(one, list),
@@ -300,7 +340,9 @@ fn constant(literal: &LiteralValue) -> Result<Typed, String> {
         LiteralValue::Int(number) => Typed::Number(Number::Constant(*number.inner() as f64)),
         LiteralValue::UInt(number) => Typed::Number(Number::Constant(*number.inner() as f64)),
         LiteralValue::String(text) => Typed::Text(Text::Constant(text.inner().into())),
-        LiteralValue::Null => return Err("fields are never null: use has(event.price), or compare with \"\"".to_owned()),
+        LiteralValue::Null => {
+            return Err("fields are never null: use has(event.price), or compare with \"\"".to_owned());
+        }
         LiteralValue::Bytes(_) => return Err("no field holds bytes: write the text without b".to_owned()),
     })
 }

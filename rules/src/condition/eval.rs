@@ -1,5 +1,7 @@
 //! The truth of a condition.
 
+use std::cmp::Ordering;
+
 use super::Leaf;
 use super::node::{Compare, Join, Number, Part, Place, Test, Text, Whose};
 use crate::event::{Event, Field};
@@ -61,7 +63,8 @@ impl Test {
             Self::Or(parts) => parts.iter().any(|part| part.holds(scene)),
             Self::Not(part) => !part.holds(scene),
             Self::Numbers(compare, left, right) => {
-                let order = left.value(scene).zip(right.value(scene)).and_then(|(left, right)| left.partial_cmp(&right));
+                let order =
+                    left.value(scene).zip(right.value(scene)).and_then(|(left, right)| left.partial_cmp(&right));
                 order.is_some_and(|order| compare.fits(order))
             }
             Self::Texts(compare, left, right) => {
@@ -84,9 +87,12 @@ impl Test {
             Self::TextIn(text, list) => {
                 text.value(scene).is_some_and(|text| list.iter().any(|one| one.value(scene) == Some(text)))
             }
-            Self::NumberIn(number, list) => number
-                .value(scene)
-                .is_some_and(|number| list.iter().any(|one| one.value(scene).is_some_and(|one| one == number))),
+            Self::NumberIn(number, list) => number.value(scene).is_some_and(|number| {
+                let is = |one: &Number| {
+                    one.value(scene).is_some_and(|one| one.partial_cmp(&number).is_some_and(Ordering::is_eq))
+                };
+                list.iter().any(is)
+            }),
             Self::Starts(text, with) => both(text, with, scene).is_some_and(|(text, with)| text.starts_with(with)),
             Self::Ends(text, with) => both(text, with, scene).is_some_and(|(text, with)| text.ends_with(with)),
             Self::Contains(text, part) => both(text, part, scene).is_some_and(|(text, part)| text.contains(part)),
@@ -126,7 +132,7 @@ fn both<'a>(one: &'a Text, other: &'a Text, scene: &Scene<'a>) -> Option<(&'a st
 
 impl Compare {
     #[inline]
-    const fn fits(self, order: std::cmp::Ordering) -> bool {
+    const fn fits(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::Unequal => order.is_ne(),
