@@ -9,7 +9,6 @@ use crate::RuleSet;
 use crate::alert::Alert;
 use crate::error::{DryRunError, EventError};
 use crate::event::{Event, Loose, Topic};
-use crate::matching::Group;
 
 /// What a dry run found.
 #[derive(Debug, Default)]
@@ -87,18 +86,10 @@ fn read_csv(file: std::fs::File, name: &str) -> Result<Vec<Event>, DryRunError> 
 /// # Errors
 /// A pattern that cannot be compiled.
 pub fn dry_run(rules: &RuleSet, events: &[Event], out_of_order: i64) -> Result<Report, DryRunError> {
-    let groups = rules.groups().map_err(|source| DryRunError::Pattern { pattern: "(all)".to_owned(), source })?;
     let mut report = Report { events: events.len() as u64, ..Report::default() };
-    for group in groups {
-        let Group { key: field, limits, patterns, matcher } = group;
-        let mut keys = Keys::new(matcher);
-        // The matcher now belongs to the keys; what an alert needs is the rest.
-        let group = Group {
-            key: field,
-            limits,
-            patterns,
-            matcher: patterns::Matcher::new(patterns::Conditions::default(), limits),
-        };
+    for group in rules.groups() {
+        let broken = |source| DryRunError::Pattern { pattern: "of all".to_owned(), source };
+        let mut keys = Keys::new(group.matcher(rules).map_err(broken)?);
         let mut newest = i64::MIN;
         let advance = |keys: &mut Keys<Event>, watermark: i64, report: &mut Report| {
             keys.advance(watermark, &mut |key, output| {
@@ -109,7 +100,7 @@ pub fn dry_run(rules: &RuleSet, events: &[Event], out_of_order: i64) -> Result<R
             });
         };
         for event in events {
-            let key = event.key(field);
+            let key = event.key(group.key);
             if key.is_empty() {
                 report.keyless += 1;
                 continue;

@@ -9,13 +9,12 @@ use crate::event::{Event, Field};
 use crate::pattern::{PatternRule, Registry};
 
 /// Patterns that share a matcher, and so the state of a key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Group {
     pub key: Field,
     pub limits: Limits,
     /// Their places in the rules.
     pub patterns: Vec<usize>,
-    pub matcher: Matcher<Event>,
 }
 
 /// A group's patterns as they are saved with its state: what tells which of them are still the same.
@@ -28,35 +27,37 @@ pub struct Label {
 }
 
 impl RuleSet {
-    /// Puts all patterns into matchers.
-    ///
-    /// # Errors
-    /// If there are too many conditions.
-    pub fn groups(&self) -> Result<Vec<Group>, Malformed> {
-        let mut plans: Vec<(Field, Limits, Vec<usize>)> = Vec::new();
+    /// The groups of all patterns.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
         for (place, pattern) in self.patterns.iter().enumerate() {
             let (key, limits) = (pattern.key, pattern.limits());
-            match plans.iter_mut().find(|(of, within, _)| (*of, *within) == (key, limits)) {
-                Some((.., patterns)) => patterns.push(place),
-                None => plans.push((key, limits, vec![place])),
+            match groups.iter_mut().find(|group| (group.key, group.limits) == (key, limits)) {
+                Some(group) => group.patterns.push(place),
+                None => groups.push(Group { key, limits, patterns: vec![place] }),
             }
         }
-        plans.into_iter().map(|(key, limits, patterns)| self.group(key, limits, patterns)).collect()
-    }
-
-    fn group(&self, key: Field, limits: Limits, patterns: Vec<usize>) -> Result<Group, Malformed> {
-        let rules = || patterns.iter().filter_map(|place| self.patterns.get(*place));
-        let mut registry = Registry::default();
-        let drafts = rules().map(|rule| rule.draft(&mut registry)).collect::<Result<Vec<_>, _>>()?;
-        let mut matcher = Matcher::new(registry.conditions, limits);
-        for (rule, draft) in rules().zip(drafts) {
-            matcher.add(&draft.check()?, rule.on_timeout.is_some())?;
-        }
-        Ok(Group { key, limits, patterns, matcher })
+        groups
     }
 }
 
 impl Group {
+    /// A matcher for the group's patterns.
+    ///
+    /// # Errors
+    /// If there are too many conditions.
+    pub fn matcher(&self, rules: &RuleSet) -> Result<Matcher<Event>, Malformed> {
+        let mut registry = Registry::default();
+        let known = || self.patterns.iter().filter_map(|place| rules.patterns.get(*place));
+        let drafts = known().map(|rule| rule.draft(&mut registry)).collect::<Result<Vec<_>, _>>()?;
+        let mut matcher = Matcher::new(registry.conditions, self.limits);
+        for (rule, draft) in known().zip(drafts) {
+            matcher.add(&draft.check()?, rule.on_timeout.is_some())?;
+        }
+        Ok(matcher)
+    }
+
     #[must_use]
     pub fn label(&self, rules: &RuleSet) -> Label {
         let known = self.patterns.iter().filter_map(|place| rules.patterns.get(*place));

@@ -154,11 +154,11 @@ impl PatternRule {
         Ok(Draft { stages, skip: self.skip.clone() })
     }
 
-    /// How much of a key may be remembered.
+    /// How much of a key may be remembered: a key's state must fit a message of its changelog.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let limits = Limits::default();
-        Limits { runs: self.max_runs.unwrap_or(limits.runs), ..limits }
+        let runs = self.max_runs.unwrap_or(1000);
+        Limits { runs, taken: runs.saturating_mul(20), waiting: 10_000 }
     }
 
     /// A hash of all that decides about matches.

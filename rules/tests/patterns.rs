@@ -12,7 +12,7 @@
 
 use std::path::{Path, PathBuf};
 
-use patterns::{KeyState, Output};
+use patterns::KeyState;
 use rules::{Alert, Event, EventTime, Group, RuleSet, dry_run};
 
 fn shipped() -> RuleSet {
@@ -91,18 +91,14 @@ fn real_clicks_give_the_same_alerts_in_every_run_and_their_ids_are_their_own() {
 }
 
 /// Hands events to one group, cut by saving and restoring behind each.
-fn run(rules: &RuleSet, group: &mut Group, state: &mut KeyState<Event>, events: &[Event], alerts: &mut Vec<Alert>) {
+fn run(rules: &RuleSet, group: &Group, state: &mut KeyState<Event>, events: &[Event], alerts: &mut Vec<Alert>) {
+    let mut matcher = group.matcher(rules).unwrap();
     for event in events {
         let at = event.at().0;
-        group.matcher.push(state, at, event.clone(), at - 1);
-        let mut found = Vec::new();
-        let mut matcher =
-            std::mem::replace(&mut group.matcher, patterns::Matcher::new(Default::default(), group.limits));
-        matcher.advance(state, at, &mut |output: Output<'_, Event>| found.extend(group.alert(rules, "u1", &output)));
-        group.matcher = matcher;
-        alerts.extend(found);
+        matcher.push(state, at, event.clone(), at - 1);
+        matcher.advance(state, at, &mut |output| alerts.extend(group.alert(rules, "u1", &output)));
         let saved = serde_json::to_string(&state.save()).unwrap();
-        *state = group.matcher.restore(serde_json::from_str(&saved).unwrap()).unwrap();
+        *state = matcher.restore(serde_json::from_str(&saved).unwrap()).unwrap();
     }
 }
 
@@ -139,11 +135,11 @@ fn runs_of_unchanged_patterns_outlive_a_reload() {
     for (rules, wanted) in [(&after, vec!["OTHER", "SLOWER"]), (&changed, vec![])] {
         let mut state = KeyState::default();
         let mut alerts = Vec::new();
-        let mut old = before.groups().unwrap().remove(0);
-        run(&before, &mut old, &mut state, &[click(0, 0, "view", "a", "", 9.0)], &mut alerts);
-        let mut new = rules.groups().unwrap().remove(0);
+        let old = before.groups().remove(0);
+        run(&before, &old, &mut state, &[click(0, 0, "view", "a", "", 9.0)], &mut alerts);
+        let new = rules.groups().remove(0);
         state.rearrange(&new.from(rules, &old.label(&before)));
-        run(rules, &mut new, &mut state, &[click(1, 5, "cart", "a", "", 8.0)], &mut alerts);
+        run(rules, &new, &mut state, &[click(1, 5, "cart", "a", "", 8.0)], &mut alerts);
         let mut types: Vec<&str> = alerts.iter().map(|alert| alert.alert_type.as_str()).collect();
         types.sort_unstable();
         assert_eq!(types, wanted);

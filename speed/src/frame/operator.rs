@@ -7,6 +7,7 @@ use data::EventTime;
 use data::base::Base;
 
 use super::{Effects, Origin, Record};
+use crate::rulebook::Edition;
 
 /// A record, understood.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Refusal {
 pub enum Signal<'s> {
     /// A publication was loaded; the first one comes before any record (L-5).
     Publication(&'s Arc<Base>),
+    /// The rules were read anew; the first ones come before any record.
+    Rules(&'s Arc<Edition>),
     /// No record of an earlier time is expected any more: timers up to here are due.
     Watermark(EventTime),
     /// Time for postponed work, on at most so many keys.

@@ -17,6 +17,8 @@ pub struct Shard {
     home: TopicPartition,
     tasks: Vec<(Arc<OperatorSpec>, Box<dyn Task>)>,
     cursors: BTreeMap<TopicPartition, Cursor>,
+    /// Memos of operators that do not run now: kept for when they do again.
+    absent: BTreeMap<String, String>,
     /// Something happened that is not committed.
     touched: bool,
     /// An operator has postponed work.
@@ -104,7 +106,10 @@ impl Shard {
                 memos = said;
             }
         }
-        let mut shard = Self { id, home, tasks: Vec::new(), cursors, touched: false, more_work: true };
+        let runs = |name: &str| topology.operators.iter().any(|spec| spec.name == name);
+        let absent = memos.iter().filter(|(name, _)| !runs(name)).map(|(name, memo)| (name.clone(), memo.clone()));
+        let absent = absent.collect();
+        let mut shard = Self { id, home, tasks: Vec::new(), cursors, absent, touched: false, more_work: true };
         for (operator, spec) in topology.operators.iter().enumerate() {
             let memo = memos.get(spec.name).map(String::as_str);
             let opening = Opening { shard: id, shards: topology.shards, operator, shelf, memo };
@@ -186,6 +191,7 @@ impl Shard {
             task.tick(now, out);
         }
         self.touched |= out.len() > before;
+        self.more_work |= std::mem::take(&mut out.more_work);
         if std::mem::take(&mut self.more_work) {
             self.signal(&Signal::Work { budget }, out);
         }
@@ -202,7 +208,7 @@ impl Shard {
             return;
         }
         self.touched = true;
-        let mut memos = BTreeMap::new();
+        let mut memos = self.absent.clone();
         for (spec, task) in &mut self.tasks {
             let mut memo = String::new();
             task.end_epoch(EpochEnd::Flush { memo: &mut memo }, out);

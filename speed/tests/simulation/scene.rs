@@ -83,6 +83,7 @@ impl Scene {
             reading,
             lateness: Duration::from_secs(1),
             idleness: Duration::from_secs(30),
+            rules: None,
         };
         let mut topology = topology(&plan);
         let sessions = add_sessions(&plan, &mut topology);
