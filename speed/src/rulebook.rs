@@ -68,7 +68,8 @@ pub fn load(path: &Path) -> Result<RuleSet, Vec<RuleError>> {
             file: path.display().to_string(),
             line: 0,
             field: format!("patterns.{}.key", pattern.id),
-            message: "live clicks are spread by user: use user_id or user_session here; a dry run knows every key".to_owned(),
+            message: "live clicks are spread by user: use user_id or user_session here; a dry run knows every key"
+                .to_owned(),
         })
         .collect();
     if errors.is_empty() { Ok(rules) } else { Err(errors) }
@@ -156,8 +157,11 @@ mod tests {
         assert!(matches!(watch.look(&book), Found::Refused(errors) if errors.iter().any(|error| error.line == 2)));
         assert!(matches!(watch.look(&book), Found::Unchanged), "a refused file is told of once");
         assert_eq!((book.newest().number, book.refused.load(Ordering::Relaxed)), (1, 1));
-        std::fs::write(&file, format!("{GOOD}about = \"x\"\n[scores.s]\nof = \"views\"\nat_least = {{ 2 = 1 }}\notherwise = 1"))
-            .expect("written");
+        std::fs::write(
+            &file,
+            format!("{GOOD}about = \"x\"\n[scores.s]\nof = \"views\"\nat_least = {{ 2 = 1 }}\notherwise = 1"),
+        )
+        .expect("written");
         let Found::Changed(difference) = watch.look(&book) else { panic!("it is good") };
         assert_eq!((difference.unchanged, difference.added), (vec!["views".to_owned()], vec!["s".to_owned()]));
         assert_eq!(book.newest().number, 2);

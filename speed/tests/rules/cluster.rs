@@ -62,10 +62,7 @@ impl Cluster {
             topics: TopicNames::default(),
             shards,
             orders_id: Arc::from("id"),
-            reading: Reading {
-                rules: data::Rules::default(),
-                dates: DateFormat::from_flag("mdy").expect("a format"),
-            },
+            reading: Reading { rules: data::Rules::default(), dates: DateFormat::from_flag("mdy").expect("a format") },
             lateness: Duration::from_millis(JITTER_MS.unsigned_abs()),
             idleness: Duration::from_secs(1_000_000_000),
             rules: Some(Arc::clone(&book)),
@@ -157,8 +154,7 @@ impl Cluster {
             let shards = self.topology.shards;
             let memo = left.and_then(|left| left.memo.as_deref());
             let shard = u32::try_from(shard).expect("small");
-            let mut task =
-                (spec.open)(&Opening { shard, shards, operator, shelf: &NoShelf, memo }).expect("it opens");
+            let mut task = (spec.open)(&Opening { shard, shards, operator, shelf: &NoShelf, memo }).expect("it opens");
             for (key, value) in left.into_iter().flat_map(|left| &left.changelog) {
                 task.restore(key, value.as_deref()).expect("it can be read");
             }

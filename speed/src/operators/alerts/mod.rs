@@ -195,11 +195,8 @@ impl Operator for Alerts {
             EpochEnd::Aborted => {
                 self.users.roll_back();
                 (self.memo, self.timers) = (self.committed, Timers::default());
-                let due: Vec<(EventTime, CompactString)> = self
-                    .users
-                    .keys()
-                    .filter_map(|key| Some((self.users.get(key)?.wake?, key.clone())))
-                    .collect();
+                let due: Vec<(EventTime, CompactString)> =
+                    self.users.keys().filter_map(|key| Some((self.users.get(key)?.wake?, key.clone()))).collect();
                 due.iter().for_each(|(wake, key)| self.timers.set(*wake, key));
             }
         }
