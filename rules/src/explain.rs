@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use patterns::{Contiguity, Times};
+use patterns::{Contiguity, Inner, Times};
 
 use crate::RuleSet;
 use crate::alert::{Alert, ByStage, by_stage};
@@ -102,7 +102,8 @@ fn follow(rule: &PatternRule, key: &str, events: &[&Event]) -> Option<(usize, Ne
     for (stage, least, of) in wanted(rule) {
         let mut refused: Vec<Refusal> = Vec::new();
         for count in 0..least {
-            let strict = of.stage.contiguity == Contiguity::Next && count == 0;
+            let strict =
+                if count == 0 { of.stage.contiguity == Contiguity::Next } else { of.stage.inner == Inner::Consecutive };
             let because = loop {
                 let Some(event) = events.get(next) else {
                     break Some("no further event of this key".to_owned());
