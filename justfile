@@ -20,10 +20,10 @@ kafka := tools / "kafka-" + replace_regex(sha256_file("kafka/pom.xml"), "^(.{12}
 default:
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
 
-# From orders to segments, as a picture, then live; FILE is your orders, else some are generated
+# From orders to segments, then live in a browser; FILE is your orders, else some are generated
 [group("try")]
 [script]
-demo $FILE="":
+demo $FILE="": web
     say() { printf '\n== %s\n' "$*"; }
     target={{ quote(target) }}
     demo="$target/demo"
@@ -34,8 +34,8 @@ demo $FILE="":
     esac
     [ -z "$FILE" ] || [ -e "$FILE" ] || { echo "demo: there is no file $FILE" >&2; exit 1; }
 
-    say "Building batch, speed and data (about 15 minutes the first time on two cores, seconds afterwards)"
-    cargo build --release --locked --package batch --package speed --package data
+    say "Building the programs (about 20 minutes the first time on two cores, seconds afterwards)"
+    cargo build --release --locked --package batch --package speed --package data --package serving
     rm -rf "$demo"
     mkdir -p "$demo"
 
@@ -55,7 +55,7 @@ demo $FILE="":
     say "The picture is $PWD/segments.html: open it in a browser"
     echo "   The tables are in $demo/lake; ask again with: $bin/batch show --lake $demo/lake"
 
-    say "Live: an embedded broker, made-up orders, and speed, which joins them with the segments (a few seconds)"
+    say "Live: an embedded broker, made-up orders, speed, which joins them with the segments, and the dashboard (a few seconds)"
     running=''
     trap 'trap - EXIT INT TERM; for pid in $running; do kill "$pid" 2>/dev/null || :; done; wait' EXIT INT TERM
     start() { # NAME COMMAND…: in the background, its output in a file
@@ -79,7 +79,13 @@ demo $FILE="":
     start speed "$bin/speed" run --delivery at-least-once
     until_true "speed" grep -q "shards moved" "$demo/speed.log"
     start producer "$bin/data" produce orders --brokers "$CLIENTELE_BROKERS" --rate 10
+    port=8080
+    while curl -so /dev/null "http://127.0.0.1:$port/" 2>/dev/null; do port=$((port + 1)); done
+    start serving "$bin/serving" run --demo --listen "127.0.0.1:$port"
+    until_true "serving" grep -q " serving " "$demo/serving.log"
     echo "   brokers $CLIENTELE_BROKERS; logs in $demo/*.log; Ctrl-C ends it"
+    say "The dashboard is http://127.0.0.1:$port"
+    [ -z "${DISPLAY-}${WAYLAND_DISPLAY-}" ] || xdg-open "http://127.0.0.1:$port" >/dev/null 2>&1 || :
     if [ -t 1 ]; then "$bin/speed" watch; else "$bin/speed" watch --seconds 15; fi
 
 # Start a real Kafka on 127.0.0.1 until Ctrl-C; --port N, --data DIR to keep its topics
@@ -94,12 +100,32 @@ build *ARGS:
     @echo "building for release: about 10 minutes the first time on two cores, seconds afterwards" >&2
     @cargo build --release --locked --workspace "$@"
 
-# Run every test, those that read our tables from Python or need a real Kafka too; ARGS go to cargo test
+# Run every test, with Python, a real Kafka and a real browser; ARGS go to cargo test
 [group("develop")]
-test *ARGS: (_venv test_python "tests/requirements.txt") _kafka
-    @echo "building and running the tests: about 10 minutes the first time on two cores" >&2
-    @CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} CLIENTELE_KAFKA={{ quote(kafka / "libs") }} \
-        cargo test --workspace --locked "$@"
+[script]
+test *ARGS: (_venv test_python "tests/requirements.txt") _kafka web
+    echo "building and running the tests: about 30 minutes the first time on two cores" >&2
+    failed=0
+    CLIENTELE_PYTHON={{ quote(test_python / "bin/python") }} CLIENTELE_KAFKA={{ quote(kafka / "libs") }} \
+        cargo test --workspace --locked "$@" || failed=$?
+    case " $* " in
+    "  " | *" --no-fail-fast "*) CLIENTELE_BIN={{ quote(target / "debug") }} {{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} _browser || failed=$? ;;
+    esac
+    exit "$failed"
+
+# Build the dashboard into web/dist; the program `serving` that is built afterwards has it inside
+[group("develop")]
+web: _web_packages
+    cd web && npm run --silent build
+
+# Check the dashboard's code and test it in Chromium, against the programs in target/release
+[group("develop")]
+web-test: web _browser
+
+# The dashboard's own tests, and those in Chromium against the programs in CLIENTELE_BIN.
+_browser:
+    @echo "testing the dashboard: about 10 minutes on two cores" >&2
+    cd web && npm run --silent check && CLIENTELE_BIN="${CLIENTELE_BIN:-{{ target }}/release}" npm run --silent test
 
 # Run the speed layer on a simulated Kafka, 10,000 schedules (or SIMULATE=n); SEED=n replays one and tells all of it
 [group("develop")]
@@ -128,7 +154,7 @@ doc:
 [group("develop")]
 check: lint _spelling _unused _dependencies test doc
 
-# Measure LAYER (batch, kmeans) beside its peers; --quick for a single run of batch
+# Measure LAYER (batch, kmeans, speed, serving), beside its peers where there are any; --quick for a single run of batch
 [group("measure")]
 bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt")
     @test -e "bench/$1.py" || { echo "bench: there is no bench/$1.py" >&2; exit 1; }
@@ -185,6 +211,17 @@ _venv DIR REQUIREMENTS:
     "${PYTHON:-python3}" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --requirement "$2"
     touch "$1/complete"
+
+# Installs what web/package-lock.json names, unless it is there.
+[script]
+_web_packages:
+    cd web
+    lock=$(sha256sum package-lock.json | cut -c 1-12)
+    # The mark is written last.
+    [ "$(cat node_modules/.clientele 2>/dev/null)" = "$lock" ] && exit
+    echo "installing the dashboard's packages (once; 110 MB)" >&2
+    npm ci --silent --ignore-scripts --no-audit --no-fund >&2
+    printf '%s' "$lock" >node_modules/.clientele
 
 # Fetches Kafka into the tools folder, unless it is there.
 [script]

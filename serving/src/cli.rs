@@ -23,7 +23,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage. RUST_LOG=serving=debug shows each 
 pub enum Command {
     /// Serve until Ctrl-C
     #[command(after_help = EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the description of the API, OpenAPI 3.1
     Openapi,
 }
@@ -62,7 +62,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub demo: bool,
     /// Settings in TOML; the environment and flags go before it
-    #[arg(long, env = "CLIENTELE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "CLIENTELE_SERVING_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Only errors on stderr
     #[arg(long, short)]

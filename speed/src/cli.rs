@@ -103,7 +103,7 @@ pub struct Common {
     /// Kafka brokers to begin with: host:port,… [default: localhost:9092]
     #[arg(long, env = "CLIENTELE_BROKERS", value_name = "HOST:PORT")]
     pub brokers: Option<String>,
-    /// Any property of librdkafka; may be given several times
+    /// Any property of librdkafka; may be given several times (in the environment: CLIENTELE_KAFKA_SASL_PASSWORD and so on)
     #[arg(long, value_name = "NAME=VALUE", value_parser = data::kafka::parse_property)]
     pub kafka: Vec<(String, String)>,
     /// Folder, or s3://bucket/prefix (credentials and endpoint from AWS_… variables) [default: ./lake]
@@ -113,7 +113,7 @@ pub struct Common {
     #[arg(long, env = "CLIENTELE_GROUP", value_name = "NAME")]
     pub group: Option<String>,
     /// Settings in TOML; the environment and flags go before it
-    #[arg(long, env = "CLIENTELE_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "CLIENTELE_SPEED_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 

@@ -102,21 +102,30 @@ impl RawConfig {
     }
 
     /// Lays environment and flags over the file: where everything is.
-    #[must_use]
-    pub fn place(&self, common: &Common) -> Place {
-        let mut kafka = self.kafka.clone();
+    ///
+    /// # Errors
+    /// Names the setting that cannot be.
+    pub fn place(&self, common: &Common) -> Result<Place> {
+        let mut kafka = self.kafka.clone().with_environment(std::env::vars());
         if let Some(brokers) = &common.brokers {
+            if brokers.trim().is_empty() {
+                let reason = "it is empty; give host:port, or leave it out for localhost:9092".to_owned();
+                return Err(Error::Setting { name: "brokers", reason });
+            }
             kafka.brokers.clone_from(brokers);
         }
         if kafka.brokers.is_empty() {
             "localhost:9092".clone_into(&mut kafka.brokers);
         }
-        Place {
-            kafka: kafka.with(common.kafka.iter().cloned()),
+        self.topics.check().map_err(|(name, reason)| Error::Setting { name, reason })?;
+        let kafka = kafka.with(common.kafka.iter().cloned());
+        kafka.check().map_err(|reason| Error::Setting { name: "kafka", reason })?;
+        Ok(Place {
+            kafka,
             lake: common.lake.clone().or_else(|| self.lake.clone()).unwrap_or_else(|| "./lake".to_owned()),
             group: common.group.clone().or_else(|| self.group.clone()).unwrap_or_else(|| "clientele".to_owned()),
             topics: self.topics.clone(),
-        }
+        })
     }
 
     /// How bare dates of the topic are read: by `flag`, or by the file.
@@ -134,7 +143,7 @@ impl RawConfig {
     /// # Errors
     /// Names the setting that cannot be.
     pub fn check(self, args: &RunArgs) -> Result<Config> {
-        let place = self.place(&args.common);
+        let place = self.place(&args.common)?;
         let delivery = args.delivery.or(self.delivery).unwrap_or_default();
         let start = args.from.as_ref().or(self.from.as_ref()).map_or(Ok(Start::Earliest), |text| start(text))?;
         let dates = self.dates(args.date_format.as_deref())?;

@@ -24,6 +24,8 @@ pub struct Health {
     pub metrics: Metrics,
     /// A publication is loaded, and the worker threads have begun.
     pub ready: AtomicBool,
+    /// The brokers did not answer when they were last asked.
+    pub silent: AtomicBool,
     /// Something needs a person: the process is about to end.
     pub failed: AtomicBool,
 }
@@ -78,9 +80,11 @@ async fn healthz(State(health): State<Arc<Health>>) -> impl IntoResponse {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    if health.ready.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ready\n")
-    } else {
+    if !health.ready.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "waiting for a publication\n")
+    } else if health.silent.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "the brokers do not answer\n")
+    } else {
+        (StatusCode::OK, "ready\n")
     }
 }

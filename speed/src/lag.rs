@@ -36,12 +36,13 @@ impl LagWatch {
             for (partition, committed) in ours.iter().zip(self.kafka.committed(topic, &ours)?) {
                 let ends = self.kafka.ends(topic, *partition)?;
                 let position = committed.map_or(ends.low, |committed| committed.offset);
-                lags.push((PartitionLabels { topic: topic.clone(), partition: *partition }, ends.end - position));
+                let lag = self.kafka.behind(topic, *partition, position, &ends)?;
+                lags.push((PartitionLabels { topic: topic.clone(), partition: *partition }, lag));
             }
         }
         metrics.lag.clear();
         for (labels, lag) in lags {
-            metrics.lag.get_or_create(&labels).set(lag.max(0));
+            metrics.lag.get_or_create(&labels).set(lag);
         }
         Ok(())
     }

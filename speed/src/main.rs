@@ -36,14 +36,18 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(args.quiet);
     let config = RawConfig::read(args.common.config.as_deref())?.check(args)?;
-    runtime()?.block_on(speed::run::run(config, asked_to_stop()))?;
+    let runtime = runtime()?;
+    let ran = runtime.block_on(speed::run::run(config, asked_to_stop()));
+    // A request to brokers that do not answer would hold it up.
+    runtime.shutdown_background();
+    ran?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn prove(args: &VerifyArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
     let raw = RawConfig::read(args.common.config.as_deref())?;
-    let place = raw.place(&args.common);
+    let place = raw.place(&args.common)?;
     let settings = verify::Settings {
         kafka: place.kafka,
         lake: Lake::open_existing(&place.lake)?,
@@ -63,7 +67,7 @@ fn prove(args: &VerifyArgs) -> Result<ExitCode> {
 
 fn status(args: &StatusArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
-    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common)?;
     print(&speed::status::status(&place, runtime()?.handle())?, args.json)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -81,7 +85,7 @@ fn print(report: &(impl Display + Serialize), json: bool) -> Result<()> {
 
 fn watch(args: &WatchArgs) -> Result<ExitCode> {
     speed::telemetry::start_log(true);
-    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common);
+    let place = RawConfig::read(args.common.config.as_deref())?.place(&args.common)?;
     let duration = args.seconds.map(Duration::from_secs);
     speed::watch::watch(&place, Wishes { json: args.json, limit: args.limit, duration })?;
     Ok(ExitCode::SUCCESS)

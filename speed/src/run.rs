@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -17,7 +18,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{KafkaPort, MESSAGE_BYTES, Spans};
+use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, Spans};
 use crate::lag::{self, LagWatch};
 use crate::operators::segments::{Reading, Shelf};
 use crate::rulebook::{self, Found, Rulebook};
@@ -64,7 +65,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     let stopped = || shared.stop.load(Ordering::Relaxed);
     let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
     let (book, rule_watch) = open_rules(&config)?.unzip();
-    let plan = prepare(&config, &lake, book.clone()).await?;
+    let plan = tokio::select! {
+        plan = prepare(&config, &lake, book.clone()) => plan?,
+        () = shared.stopped() => return Ok(()),
+    };
     let topology = Arc::new(topology(&plan));
     tokio::spawn(Arc::clone(&catalog).keep_up(watch));
     shared.health.ready.store(true, Ordering::Relaxed);
@@ -90,19 +94,25 @@ async fn prepare(config: &Config, lake: &Lake, rules: Option<Arc<Rulebook>>) -> 
         None => data::Rules::default(),
     };
     let reading = Reading { rules: cleaning, dates: config.dates.clone() };
-    let (place, lateness, idleness) = (config.place.clone(), config.lateness, config.idleness);
+    let publications = lake.snapshot(Table::Publications, None).await?;
+    let lake_id = publications.map_or_else(|| Ok(String::new()), |table| table.id())?.into();
+    let (place, delivery) = (config.place.clone(), config.delivery);
+    let (lateness, idleness) = (config.lateness, config.idleness);
     let prepared = tokio::task::spawn_blocking(move || {
-        let (shards, orders_id) = topics(&place, rules.is_some())?;
+        let (shards, orders_id) = topics(&place, delivery, rules.is_some())?;
         let orders_id = orders_id.into();
-        Ok(Plan { topics: place.topics, shards, orders_id, reading, lateness, idleness, rules })
+        Ok(Plan { topics: place.topics, shards, orders_id, lake_id, reading, lateness, idleness, rules })
     });
     prepared.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
 }
 
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
-fn topics(place: &Place, with_rules: bool) -> std::result::Result<(u32, String), String> {
+fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
     let cluster = Topics::new(&place.kafka)?;
+    if delivery == Delivery::ExactlyOnce && cluster.is_embedded() {
+        return Err("the embedded broker has no transactions: give --delivery at-least-once".to_owned());
+    }
     let ensure = |name: &str, partitions: u32, configs: &[(&str, &str)]| {
         let configs = [&[("max.message.bytes", MESSAGE_BYTES)], configs].concat();
         cluster.ensure(name, partitions, &configs).map_err(|failure| failure.to_string())
@@ -114,8 +124,17 @@ fn topics(place: &Place, with_rules: bool) -> std::result::Result<(u32, String),
     let by_customer = ensure(&names.orders_by_customer, shards, &[("retention.ms", "-1")])?;
     if by_customer != shards {
         return Err(format!(
-            "topic {} has {by_customer} partitions and {} has {shards}: they must be as many, and never change",
+            "topic {} has {by_customer} partitions and {} has {shards}: they must be as many, and never change; delete the former \
+             if it is empty, and it is made with {shards}",
             names.orders_by_customer, names.customer_state
+        ));
+    }
+    if let Some(policy) = cluster.setting(&names.customer_state, "cleanup.policy").filter(|policy| policy != "compact")
+    {
+        return Err(format!(
+            "topic {0} has cleanup.policy={policy}, and what is deleted from it is forgotten: set it to compact (kafka-configs.sh \
+             --alter --entity-type topics --entity-name {0} --add-config cleanup.policy=compact)",
+            names.customer_state
         ));
     }
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
@@ -136,7 +155,8 @@ fn rule_topics(
     let compacted = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")];
     let forever = [("retention.ms", "-1")];
     for name in [&names.clickstream, &names.order_events] {
-        ensure(name, PARTITIONS, &[])?;
+        // As many as shards: what is keyed by user then comes in order, and is not handed on.
+        ensure(name, shards, &[])?;
         ensure(&data::topics::dead_letter(name), shards, &[])?;
     }
     let fixed: [(&String, &[(&str, &str)]); 4] = [
@@ -249,7 +269,9 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
     Ok(thread::spawn(move || {
         while !shared.waited(lag::LOOK_EVERY) {
             let owned = shared.lock_owned().clone();
-            if let Err(error) = watch.look(&owned, &shared.health.metrics) {
+            let looked = watch.look(&owned, &shared.health.metrics);
+            shared.health.silent.store(looked.is_err(), Ordering::Relaxed);
+            if let Err(error) = looked {
                 tracing::debug!(%error, "the lag cannot be told now");
             }
         }
@@ -278,7 +300,7 @@ fn keep_working(
                 pauses += 1;
                 tracing::warn!(worker = number, reason, "the worker ended; another one starts in {pause:?}");
                 shared.health.metrics.restarts.inc();
-                thread::sleep(pause);
+                shared.waited(pause);
             }
             Err(failure) => return shared.fail(failure),
         }
@@ -357,6 +379,13 @@ impl Shared {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Until the run stops.
+    async fn stopped(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits so long, or until the run stops: whether it has.
     fn waited(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
@@ -407,8 +436,11 @@ impl Names {
         let host = host.trim();
         for number in 0..1_000 {
             let process = format!("{host}-{number}");
-            let path = std::env::temp_dir().join(format!("clientele-{group}-{process}.lock"));
-            let Ok(file) = File::options().create(true).append(true).open(path) else { break };
+            // One place for all of a machine: where temporary files go is often each service's own.
+            let name = format!("clientele-{group}-{process}.lock");
+            let open = |folder: &Path| File::options().create(true).append(true).open(folder.join(&name));
+            let file = open(Path::new("/run/lock")).or_else(|_| open(&std::env::temp_dir()));
+            let Ok(file) = file else { break };
             if file.try_lock().is_ok() {
                 return Self { process, _claim: Some(file) };
             }

@@ -19,6 +19,8 @@ pub struct Plan {
     pub shards: u32,
     /// Kafka's id of the topic `orders`.
     pub orders_id: Arc<str>,
+    /// The lake's id: that of its table `publications`.
+    pub lake_id: Arc<str>,
     pub reading: Reading,
     /// How late an event may be, and when a partition counts as idle.
     pub lateness: Duration,
@@ -66,6 +68,42 @@ impl Default for TopicNames {
         }
     }
 }
+
+impl TopicNames {
+    /// # Errors
+    /// The setting whose value is no topic's name, and why.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let legal = |name: &str| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+            !matches!(name, "" | "." | "..") && name.len() <= 249 && name.bytes().all(plain)
+        };
+        let names = [
+            ("topics.orders", &self.orders),
+            ("topics.orders_by_customer", &self.orders_by_customer),
+            ("topics.orders_enriched", &self.orders_enriched),
+            ("topics.customer_state", &self.customer_state),
+            ("topics.segment_changes", &self.segment_changes),
+            ("topics.clickstream", &self.clickstream),
+            ("topics.clickstream_by_user", &self.clickstream_by_user),
+            ("topics.order_events", &self.order_events),
+            ("topics.order_events_by_user", &self.order_events_by_user),
+            ("topics.rule_state", &self.rule_state),
+            ("topics.rule_segments", &self.rule_segments),
+            ("topics.alert_state", &self.alert_state),
+            ("topics.alerts", &self.alerts),
+        ];
+        names.into_iter().find(|(_, name)| !legal(name)).map_or(Ok(()), |(setting, name)| {
+            Err((
+                setting,
+                format!("{name:?} is no topic's name: 1 to 249 letters, digits, dots, hyphens and underscores"),
+            ))
+        })
+    }
+}
+
+/// What a group does whose state or offsets cannot be gone on with.
+pub const START_ANEW: &str = "start anew: another --group, and the topics customer_state and orders_by_customer deleted (or \
+                              other names for them in [topics])";
 
 /// The operators that run: one line each.
 #[must_use]
@@ -131,6 +169,7 @@ fn segments(plan: &Plan, topology: &mut Topology) {
         reading: plan.reading.clone(),
         orders: names.orders.clone(),
         topic_id: Arc::clone(&plan.orders_id),
+        lake_id: Arc::clone(&plan.lake_id),
         enriched: topology.topic(&names.orders_enriched),
         state: topology.topic(&names.customer_state),
         changes: topology.topic(&names.segment_changes),
@@ -173,9 +212,9 @@ pub enum OpenError {
     /// It may be possible later.
     #[error("{0}")]
     NotYet(String),
-    /// Its state rests on another topic than the one that is there now.
+    /// Its state rests on another topic or lake than those that are there now.
     #[error("{0}")]
-    OtherTopic(String),
+    Foreign(String),
 }
 
 impl From<String> for OpenError {

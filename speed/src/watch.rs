@@ -56,6 +56,8 @@ pub fn watch(place: &Place, wishes: Wishes) -> Result<()> {
     }
 }
 
+/// Characters of a text that are shown.
+const LONGEST: usize = 40;
 const HEADER: &str = "ordered at            customer   invoice       amount   recency  orders       spent   segment";
 
 /// Customers who moved without an order of their own: thousands, when a day goes by or a publication comes.
@@ -68,7 +70,7 @@ struct Moved {
 impl Moved {
     fn lines(&mut self, topic: usize, value: &[u8]) -> Vec<String> {
         let Ok(value) = serde_json::from_slice::<Value>(value) else { return Vec::new() };
-        match (topic, text(&value, "reason")) {
+        match (topic, text(&value, "reason").as_str()) {
             (1, "time") => self.by_time += 1,
             (1, "publication") => self.by_publication += 1,
             (1, _) => return self.told().into_iter().chain([changed(&value)]).collect(),
@@ -108,14 +110,16 @@ fn line(value: &Value) -> Option<String> {
 }
 
 fn changed(value: &Value) -> String {
-    let name = |side: &str| value.get(side).map_or("", |segment| text(segment, "segment_name")).to_owned();
+    let name = |side: &str| value.get(side).map(|segment| text(segment, "segment_name")).unwrap_or_default();
     let (from, to) = (name("from"), name("to"));
     let from = if from.is_empty() { "no segment".to_owned() } else { from };
     format!("  ↳ customer {} moves from {from} to {to} ({})", text(value, "customer_id"), text(value, "reason"))
 }
 
-fn text<'v>(value: &'v Value, field: &str) -> &'v str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
+/// Without what a terminal would obey, and not longer than a line.
+fn text(value: &Value, field: &str) -> String {
+    let text = value.get(field).and_then(Value::as_str).unwrap_or_default();
+    text.chars().take(LONGEST).map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 fn number(value: &Value, field: &str) -> f64 {

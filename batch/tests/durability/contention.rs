@@ -55,7 +55,8 @@ fn a_second_run_waits_for_the_first() {
 fn a_run_that_may_not_wait_is_told_who_holds_the_lake() {
     let place = Place::new();
     let (orders, _) = place.orders("orders.csv", 1_500, 1);
-    let (more, _) = place.orders("more.csv", 20_000, 2);
+    // Enough to do that it is stopped before it is done.
+    let (more, _) = place.orders("more.csv", 300_000, 2);
     let lake = place.lake("lake");
     lake.run(&[&orders]);
     let published = lake.view(None);

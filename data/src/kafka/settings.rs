@@ -55,6 +55,25 @@ impl KafkaSettings {
         self
     }
 
+    /// The same with what the environment says on top: `CLIENTELE_KAFKA_SASL_PASSWORD` is `sasl.password`, so that secrets need
+    /// stand neither in a file that many read nor on a command line.
+    #[must_use]
+    pub fn with_environment(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let property = |(name, value): (String, String)| {
+            let name = name.strip_prefix("CLIENTELE_KAFKA_")?.to_ascii_lowercase().replace('_', ".");
+            Some((name, value))
+        };
+        self.with(variables.into_iter().filter_map(property))
+    }
+
+    /// Whether librdkafka knows every property and takes its value; it connects to nobody.
+    ///
+    /// # Errors
+    /// Names the property.
+    pub fn check(&self) -> Result<(), String> {
+        self.client_config().create_native_config().map(drop).map_err(|error| error.to_string())
+    }
+
     /// What librdkafka is given for a consumer or an admin client: defaults, then brokers, then properties.
     #[must_use]
     pub fn client_config(&self) -> ClientConfig {

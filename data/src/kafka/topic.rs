@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -17,12 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How the ids of librdkafka's mock clusters begin.
 const EMBEDDED: &str = "mockCluster";
 
-/// A topic that is not there and cannot be made.
+/// Why a topic cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("topic {topic} does not exist and could not be made ({reason}); make it, or give the account the right to")]
-pub struct TopicFailure {
-    pub topic: String,
-    pub reason: String,
+pub enum TopicFailure {
+    #[error("topic {topic} does not exist and could not be made ({reason}); make it, or give the account the right to")]
+    NotMade { topic: String, reason: String },
+    /// The brokers do not answer, or refuse to.
+    #[error("{0}")]
+    Unreachable(String),
 }
 
 /// A way to the topics of a cluster.
@@ -52,8 +54,8 @@ impl Topics {
     /// # Errors
     /// When the brokers do not answer, or refuse.
     pub fn ensure(&self, topic: &str, partitions: u32, configs: &[(&str, &str)]) -> Result<u32, TopicFailure> {
-        let failed = |reason: String| TopicFailure { topic: topic.to_owned(), reason };
-        if let Some(partitions) = self.partitions(topic, None).map_err(failed)? {
+        let failed = |reason: String| TopicFailure::NotMade { topic: topic.to_owned(), reason };
+        if let Some(partitions) = self.partitions(topic, None).map_err(TopicFailure::Unreachable)? {
             return Ok(partitions);
         }
         if self.is_embedded() {
@@ -73,6 +75,17 @@ impl Topics {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// What a topic is set to, its broker's default included; `None` where the brokers do not tell.
+    #[must_use]
+    pub fn setting(&self, topic: &str, name: &str) -> Option<String> {
+        if self.is_embedded() {
+            return None;
+        }
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let described = block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options)).ok()?;
+        described.into_iter().find_map(|resource| resource.ok()?.get(name)?.value.clone())
     }
 
     /// Kafka's id of a topic; a cluster that gives none is taken at the topic's name.

@@ -149,6 +149,15 @@ impl Snapshot {
         self.delta.version().unwrap_or_default()
     }
 
+    /// Delta's id of the table: another one when the lake was made anew.
+    ///
+    /// # Errors
+    /// When the table's log cannot be read.
+    pub fn id(&self) -> Result<String> {
+        let state = self.delta.snapshot().map_err(Error::delta(self.table))?;
+        Ok(state.metadata().id().to_owned())
+    }
+
     /// The cleaning rules that the lake was made with; kept by `orders`.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl Delivery {
         let created = config.create_with_context(context);
         let producer: BaseProducer<Deliveries> = created.map_err(|error| connection.explain(&error))?;
         reach(producer.client(), &connection, || producer.poll(Duration::ZERO), None, REACH_PATIENCE)?;
-        let topics = Topics::new(settings).map_err(|reason| TopicFailure { topic: topic.to_owned(), reason })?;
+        let topics = Topics::new(settings).map_err(TopicFailure::Unreachable)?;
         topics.ensure(topic, partitions, &[])?;
         Ok(Self { producer, topic: topic.to_owned() })
     }

@@ -31,6 +31,7 @@ pub struct Customer<'v> {
     /// Whether live orders changed the customer since.
     live: bool,
     merged: CustomerValues<'v>,
+    /// As the run published it.
     batch: Option<CustomerValues<'v>>,
     /// By segment, nearest first.
     distances: Vec<Distance<'v>>,
@@ -70,7 +71,7 @@ pub struct Next<'v> {
 
 /// Batch and live figures of a customer, distances, percentiles, what would change the segment
 #[utoipa::path(get, path = "/api/v1/customers/{id}", tag = "customers", params(("id" = String, Path), AsOfQuery),
-    responses((status = 200, body = Customer), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customer), (status = "default", body = super::ProblemBody)))]
 pub async fn customer(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -87,7 +88,8 @@ pub async fn customer(
         (Some(_), true) => app.follow.feeds.orders.recent(RECENT, |order| order.customer_id == id),
         _ => Vec::new(),
     };
-    let before = row.place.and_then(|place| view.judged.figures(place));
+    let before = row.place.and_then(|place| view.judged.published(place));
+    let reference = view.judged.batch.base.reference;
     let [recency_days, frequency, monetary] = view.percentiles(&row.figures);
     Ok(sight.json(&Customer {
         view: sight.info(),
@@ -96,7 +98,7 @@ pub async fn customer(
         known: row.place.is_some(),
         live: row.live.is_some(),
         merged: CustomerValues::of(view, &row.figures),
-        batch: before.map(|before| CustomerValues::of(view, &before)),
+        batch: before.map(|before| CustomerValues::at(view, &before, reference)),
         distances: distances(view, &row.figures),
         percentiles: Percentiles { recency_days, frequency, monetary },
         next: next(view, &row),

@@ -48,6 +48,12 @@ impl<'v> CustomerRow<'v> {
 impl<'v> CustomerValues<'v> {
     #[must_use]
     pub fn of(view: &'v View, figures: &Figures) -> Self {
+        Self::at(view, figures, view.reference())
+    }
+
+    /// With recency counted to `reference`.
+    #[must_use]
+    pub fn at(view: &'v View, figures: &Figures, reference: EventTime) -> Self {
         let [r_score, f_score, m_score] = figures.scores;
         let segment = view.segment(figures.label);
         Self {
@@ -57,7 +63,7 @@ impl<'v> CustomerValues<'v> {
             r_score,
             f_score,
             m_score,
-            recency_days: figures.last.days_before(view.reference()),
+            recency_days: figures.last.days_before(reference),
             frequency: figures.frequency,
             monetary: figures.monetary,
             first_order_at: figures.first,

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::customer_row::CustomerRow;
 use super::filter::{Filter, Order, Page, page, sorted};
+use super::revenue::timeline;
 use super::sight::{Sight, ViewInfo};
 use super::{Answered, App, Ask, Problem, blocking, segments};
 use crate::export::{self, Format};
@@ -45,13 +46,17 @@ pub struct CustomersQuery {
     pub min_monetary: Option<f64>,
     pub max_monetary: Option<f64>,
     pub country: Option<String>,
-    /// Segment id at the publication `since`.
-    pub moved_from: Option<u32>,
+    /// Segment id at the publication `since`, or `new` for customers who were not there.
+    pub moved_from: Option<String>,
     /// A publication or a time, for `moved_from`.
     pub since: Option<String>,
     /// Month of the first order, such as `2010-12`.
     pub cohort: Option<String>,
-    #[serde(default)]
+    /// First day of a time in which the customer ordered, such as `2011-01-01`.
+    pub ordered_from: Option<String>,
+    /// The day behind the last one of that time.
+    pub ordered_to: Option<String>,
+    #[param(inline)]
     pub sort: Order,
     /// 1 to 1,000, 50 unless said.
     #[param(minimum = 1, maximum = 1000)]
@@ -59,6 +64,7 @@ pub struct CustomersQuery {
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`.
+    #[param(inline)]
     pub format: Option<Format>,
     pub as_of: Option<String>,
 }
@@ -74,7 +80,7 @@ pub struct Customers<'v> {
 
 /// Customers by any filter, a page at a time or as a download
 #[utoipa::path(get, path = "/api/v1/customers", tag = "customers", params(CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
 pub async fn customers(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -85,7 +91,7 @@ pub async fn customers(
 
 /// The customers of a segment; parameters as of /customers
 #[utoipa::path(get, path = "/api/v1/segments/{id}/customers", tag = "customers", params(("id" = String, Path), CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = Problem)))]
+    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
 pub async fn customers_of_segment(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -106,7 +112,7 @@ async fn answer(app: Arc<App>, headers: HeaderMap, query: CustomersQuery) -> Ans
         (Some(_), None) => return Err(Problem::parameter("since", "goes with moved_from: since which publication?")),
         _ => None,
     };
-    let filter = Filter::new(&query, &sight.view, past)?;
+    let mut filter = Filter::new(&query, &sight.view, past)?;
     let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::parameter("limit", format!("is 1 to {MOST}")));
@@ -114,6 +120,9 @@ async fn answer(app: Arc<App>, headers: HeaderMap, query: CustomersQuery) -> Ans
     let cursor = query.cursor.as_deref().map(|text| query.sort.cursor(text)).transpose()?;
     if let Some(unchanged) = sight.unchanged() {
         return Ok(unchanged);
+    }
+    if filter.is_of_time() {
+        filter.look_at(timeline(&app, &sight).await?.as_ref());
     }
     match format {
         Format::Json => {

@@ -19,6 +19,8 @@ use crate::view::View;
 const MOST: usize = 1_000;
 /// Of so many invoices one is a new customer's.
 const NEW_EVERY: u64 = 10;
+/// Days.
+const LONG_AGO: i64 = 60;
 const PRODUCTS: u32 = 500;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -33,7 +35,7 @@ pub struct DemoRequest {
 
 /// Writes made-up order lines dated now
 #[utoipa::path(post, path = "/api/v1/demo/orders", tag = "live", request_body = DemoRequest,
-    responses((status = 202, body = Accepted), (status = "default", body = Problem)))]
+    responses((status = 202, body = Accepted), (status = "default", body = super::ProblemBody)))]
 pub async fn demo_orders(
     State(app): State<Arc<App>>,
     Ask(NoQuery {}): Ask<NoQuery>,
@@ -76,13 +78,22 @@ fn made_up(view: &View, count: usize, customer: Option<&str>) -> Vec<Line> {
             stock_code: line.stock_code.to_owned(),
             description: line.description.to_owned(),
             quantity: line.quantity,
-            invoice_date: EventTime::from_micros(now.micros() / 1_000_000 * 1_000_000).to_string(),
+            invoice_date: date(view, now).to_string(),
             unit_price: line.unit_price,
             country: country.unwrap_or(line.country).to_owned(),
             customer_id,
         });
     }
     lines
+}
+
+/// Now; in a lake whose orders ended long ago, this time of the day before its reference time: an order of today would turn every
+/// customer there into one who has not ordered for years.
+fn date(view: &View, now: EventTime) -> EventTime {
+    let second = now.micros() / 1_000_000 * 1_000_000;
+    let days = view.reference().days_before(now);
+    let passed = if days > LONG_AGO { days + 1 } else { 0 };
+    EventTime::from_micros(second - passed * data::time::DAY_MICROS)
 }
 
 /// All lines of an invoice are one customer's.

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use data::Money;
+use chrono::NaiveDate;
+use data::{EventTime, Money};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::customers::CustomersQuery;
 use super::{Answered, Problem};
+use crate::lake::Timeline;
 use crate::view::{Row, View};
 
 /// A column to sort by; `-` before it for descending. Equals follow by id.
@@ -94,7 +96,18 @@ pub struct Filter {
     days: (i64, i64),
     monetary: (Money, Money),
     /// What `moved_from` looks at.
-    past: Option<(Arc<View>, Option<u8>)>,
+    past: Option<(Arc<View>, Before)>,
+    /// From the first day on, below the last.
+    ordered: Option<std::ops::Range<i64>>,
+    /// By place: who ordered then, by what the publication knows.
+    who_ordered: Vec<bool>,
+}
+
+/// Where a customer was.
+enum Before {
+    New,
+    /// `None`: in a segment that there was not.
+    In(Option<u8>),
 }
 
 impl Filter {
@@ -114,17 +127,50 @@ impl Filter {
         if query.cohort.as_deref().is_some_and(|month| !is_month(month)) {
             return Err(Problem::parameter("cohort", "is a month such as 2010-12"));
         }
-        let moved_from = query.moved_from;
+        let before = match query.moved_from.as_deref() {
+            None | Some("new") => None,
+            Some(id) => {
+                Some(id.parse::<u32>().map_err(|_| Problem::parameter("moved_from", "is a segment's id, or new"))?)
+            }
+        };
         Ok(Self {
             label: query.segment.map(|id| view.label_of(id)),
             days: (query.min_recency_days.unwrap_or(i64::MIN), query.max_recency_days.unwrap_or(i64::MAX)),
             monetary: (raw(query.min_monetary, i64::MIN), raw(query.max_monetary, i64::MAX)),
             past: past.map(|past| {
-                let label = moved_from.and_then(|id| past.label_of(id));
-                (past, label)
+                let before = before.map_or(Before::New, |id| Before::In(past.label_of(id)));
+                (past, before)
             }),
+            ordered: ordered(query)?,
+            who_ordered: Vec::new(),
             query: query.clone(),
         })
+    }
+
+    /// Whether it asks when customers ordered: then [`Filter::look_at`] must be called first.
+    #[must_use]
+    pub const fn is_of_time(&self) -> bool {
+        self.ordered.is_some()
+    }
+
+    /// Finds out who ordered in the time that was asked for.
+    pub fn look_at(&mut self, timeline: &Timeline) {
+        let Some(days) = &self.ordered else { return };
+        for payment in timeline.payments().iter().filter(|payment| days.contains(&i64::from(payment.day))) {
+            let place = payment.place();
+            if place >= self.who_ordered.len() {
+                self.who_ordered.resize(place + 1, false);
+            }
+            if let Some(own) = self.who_ordered.get_mut(place) {
+                *own = true;
+            }
+        }
+    }
+
+    fn did_order(&self, row: &Row<'_>) -> bool {
+        let Some(days) = &self.ordered else { return true };
+        let known = row.place.and_then(|place| self.who_ordered.get(place)).copied().unwrap_or_default();
+        known || row.live.is_some_and(|live| live.invoices.iter().any(|invoice| days.contains(&invoice.at.day())))
     }
 
     #[must_use]
@@ -146,13 +192,27 @@ impl Filter {
             && query.rfm_segment.as_deref().is_none_or(|name| view.judged.batch.rfm_segment(r, f) == name)
             && query.cohort.as_deref().is_none_or(|month| figures.first.month().to_string() == month)
             && self.moved(row)
+            && self.did_order(row)
     }
 
     fn moved(&self, row: &Row<'_>) -> bool {
-        let Some((past, label)) = &self.past else { return true };
+        let Some((past, asked)) = &self.past else { return true };
         let before = past.find(row.id).map(|row| row.figures.label);
-        before.is_some() && before == *label
+        match asked {
+            Before::New => before.is_none(),
+            Before::In(label) => before.is_some() && before == *label,
+        }
     }
+}
+
+fn ordered(query: &CustomersQuery) -> Answered<Option<std::ops::Range<i64>>> {
+    let day = |name: &str, text: &Option<String>| match text.as_deref().map(str::parse::<NaiveDate>) {
+        None => Ok(None),
+        Some(Ok(date)) => Ok(Some(EventTime::from_date(date).day())),
+        Some(Err(_)) => Err(Problem::parameter(name, "is a day such as 2011-01-01")),
+    };
+    let (from, to) = (day("ordered_from", &query.ordered_from)?, day("ordered_to", &query.ordered_to)?);
+    Ok((from.is_some() || to.is_some()).then(|| from.unwrap_or(i64::MIN)..to.unwrap_or(i64::MAX)))
 }
 
 fn is_month(text: &str) -> bool {

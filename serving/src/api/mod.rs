@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, watch};
 pub use ask::Ask;
 pub use customer_row::{CustomerRow, CustomerValues};
 pub use idempotency::Idempotency;
-pub use problem::{Answered, FieldProblem, Problem};
+pub use problem::{Answered, FieldProblem, Problem, ProblemBody};
 pub use routes::{document, routes};
 pub use sight::json;
 pub use views::keep_telling;

@@ -82,7 +82,7 @@ impl Line {
 /// Writes order lines to the topic
 #[utoipa::path(post, path = "/api/v1/orders", tag = "live", request_body = OrderRequests,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once")),
-    responses((status = 202, body = Accepted), (status = "default", body = Problem)))]
+    responses((status = 202, body = Accepted), (status = "default", body = super::ProblemBody)))]
 pub async fn post_orders(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

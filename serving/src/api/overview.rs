@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::sight::{Sight, ViewInfo};
-use super::{Answered, App, Ask, Problem};
+use super::{Answered, App, Ask};
 use crate::live::LiveState;
 use crate::view::{Measure, View};
 
@@ -104,7 +104,7 @@ pub(super) fn share(part: u64, all: u64) -> f64 {
 
 /// The key figures, those of the publication before, and the live state
 #[utoipa::path(get, path = "/api/v1/overview", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Overview), (status = "default", body = Problem)))]
+    responses((status = 200, body = Overview), (status = "default", body = super::ProblemBody)))]
 pub async fn overview(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -8,8 +8,13 @@ use utoipa::ToSchema;
 use crate::error::Error;
 
 /// What is wrong with a request, or with us.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<ProblemBody>);
+
+/// The same as it is sent.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct ProblemBody {
     /// `about:blank`: the title says it.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -38,7 +43,7 @@ pub type Answered<T> = Result<T, Problem>;
 impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(ProblemBody {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -47,7 +52,7 @@ impl Problem {
             request_id: String::new(),
             errors: Vec::new(),
             retry_after: None,
-        }
+        }))
     }
 
     /// 400 that names the parameter.
@@ -66,37 +71,42 @@ impl Problem {
     /// 503, to be tried again after so many seconds.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>, retry_after: u32) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).after(retry_after)
     }
 
     #[must_use]
     pub fn too_many(detail: impl Into<String>, retry_after: u32) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).after(retry_after)
+    }
+
+    fn after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
     }
 
     #[must_use]
     pub fn with(mut self, errors: Vec<FieldProblem>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Names the request that it is about.
     #[must_use]
     pub fn about(mut self, path: &str, request_id: &str) -> Self {
-        (self.instance, self.request_id) = (path.to_owned(), request_id.to_owned());
+        (self.0.instance, self.0.request_id) = (path.to_owned(), request_id.to_owned());
         self
     }
 
     /// Whether a parameter is wrong.
     #[must_use]
     pub const fn is_parameter(&self) -> bool {
-        self.status == 400
+        self.0.status == 400
     }
 
     /// As the body of an answer.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        serde_json::to_vec(&self.0).unwrap_or_default()
     }
 }
 
@@ -116,11 +126,11 @@ impl From<Error> for Problem {
 /// The frame around every answer fills in instance and request id.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, self.body()).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);

@@ -69,7 +69,7 @@ struct Lines {
 
 /// The cleaning report
 #[utoipa::path(get, path = "/api/v1/quality", tag = "quality", params(AsOfQuery),
-    responses((status = 200, body = Quality), (status = "default", body = Problem)))]
+    responses((status = 200, body = Quality), (status = "default", body = super::ProblemBody)))]
 pub async fn quality(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -165,13 +165,14 @@ pub struct RejectionsQuery {
     limit: Option<usize>,
     cursor: Option<String>,
     /// `csv` downloads every line.
+    #[param(inline)]
     format: Option<Format>,
     as_of: Option<String>,
 }
 
 /// Refused lines with their reasons
 #[utoipa::path(get, path = "/api/v1/rejections", tag = "quality", params(RejectionsQuery),
-    responses((status = 200, body = Paged<RefusedLine>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Paged<RefusedLine>), (status = "default", body = super::ProblemBody)))]
 pub async fn rejections(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

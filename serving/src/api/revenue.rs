@@ -38,6 +38,7 @@ pub enum By {
 pub struct RevenueQuery {
     /// `week` unless said.
     #[serde(default)]
+    #[param(inline)]
     by: By,
     /// First day, such as `2011-01-01`.
     from: Option<String>,
@@ -76,7 +77,7 @@ pub struct SegmentPoint {
 
 /// Revenue and orders over time
 #[utoipa::path(get, path = "/api/v1/revenue", tag = "figures", params(RevenueQuery),
-    responses((status = 200, body = Revenue), (status = "default", body = Problem)))]
+    responses((status = 200, body = Revenue), (status = "default", body = super::ProblemBody)))]
 pub async fn revenue(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -102,7 +103,7 @@ pub async fn revenue(
     .await
 }
 
-async fn timeline(app: &Arc<App>, sight: &Sight) -> Answered<Arc<Timeline>> {
+pub(super) async fn timeline(app: &Arc<App>, sight: &Sight) -> Answered<Arc<Timeline>> {
     // Read to its end also when the asker goes: the next one will want it.
     let (app, view) = (Arc::clone(app), Arc::clone(&sight.view));
     let read = tokio::spawn(async move { app.shelf.timeline(&view).await });
@@ -204,7 +205,7 @@ pub struct Cohort {
 
 /// How many customers of each month's newcomers came back, month by month
 #[utoipa::path(get, path = "/api/v1/cohorts", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Cohorts), (status = "default", body = Problem)))]
+    responses((status = 200, body = Cohorts), (status = "default", body = super::ProblemBody)))]
 pub async fn cohorts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -59,7 +59,6 @@ fn about() -> OpenApi {
 }
 
 /// The routes under `/api/v1`.
-#[must_use]
 pub fn routes() -> Router<Arc<App>> {
     all().split_for_parts().0
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::sight::json;
 use super::story::NoQuery;
-use super::{Answered, App, Ask, Problem};
+use super::{Answered, App, Ask};
 use crate::http::Caller;
 use crate::live::Change;
 
@@ -34,7 +34,7 @@ pub struct Config {
 
 /// What a page has to know first
 #[utoipa::path(get, path = "/api/v1/config", tag = "place",
-    responses((status = 200, body = Config), (status = "default", body = Problem)))]
+    responses((status = 200, body = Config), (status = "default", body = super::ProblemBody)))]
 pub async fn config(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -85,7 +85,7 @@ pub struct RuleSegment {
 
 /// Segments that rules define; empty as long as there are no rules
 #[utoipa::path(get, path = "/api/v1/rule-segments", tag = "live",
-    responses((status = 200, body = RuleSegments), (status = "default", body = Problem)))]
+    responses((status = 200, body = RuleSegments), (status = "default", body = super::ProblemBody)))]
 pub async fn rule_segments(Ask(NoQuery {}): Ask<NoQuery>) -> Answered<Response> {
     Ok(json(&RuleSegments::default()))
 }

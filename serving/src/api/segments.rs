@@ -131,7 +131,7 @@ fn previous(publication: &Publication, id: u32) -> Option<PreviousSegment> {
 
 /// Every segment with its sizes, profile and centroid
 #[utoipa::path(get, path = "/api/v1/segments", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Segments), (status = "default", body = Problem)))]
+    responses((status = 200, body = Segments), (status = "default", body = super::ProblemBody)))]
 pub async fn segments(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -155,7 +155,7 @@ pub async fn segments(
 
 /// One segment
 #[utoipa::path(get, path = "/api/v1/segments/{id}", tag = "figures", params(("id" = String, Path), AsOfQuery),
-    responses((status = 200, body = OneSegment), (status = "default", body = Problem)))]
+    responses((status = 200, body = OneSegment), (status = "default", body = super::ProblemBody)))]
 pub async fn one_segment(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::customer::no_customer;
 use super::paging::{Paged, offset};
 use super::sight::json;
-use super::{Answered, App, Ask, Problem};
+use super::{Answered, App, Ask};
 use crate::lake::{OrderedLine, orders_of, past_of};
 use crate::live::{Alert, Change, Order};
 
@@ -62,7 +62,7 @@ pub struct Product {
 
 /// Invoices of a customer, newest first
 #[utoipa::path(get, path = "/api/v1/customers/{id}/orders", tag = "customers", params(("id" = String, Path), OrdersQuery),
-    responses((status = 200, body = Paged<Invoice>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Paged<Invoice>), (status = "default", body = super::ProblemBody)))]
 pub async fn orders(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -164,7 +164,7 @@ pub struct NoQuery {}
 
 /// What each publication said of a customer, and the segment changes since
 #[utoipa::path(get, path = "/api/v1/customers/{id}/history", tag = "customers", params(("id" = String, Path)),
-    responses((status = 200, body = History), (status = "default", body = Problem)))]
+    responses((status = 200, body = History), (status = "default", body = super::ProblemBody)))]
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -209,14 +209,14 @@ pub struct AlertsQuery {
 
 /// Alerts that are held, newest first
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "live", params(AlertsQuery),
-    responses((status = 200, body = Paged<Alert>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Paged<Alert>), (status = "default", body = super::ProblemBody)))]
 pub async fn alerts(State(app): State<Arc<App>>, Ask(query): Ask<AlertsQuery>) -> Answered<Response> {
     alerts_of(&app, &query)
 }
 
 /// Alerts of one customer
 #[utoipa::path(get, path = "/api/v1/customers/{id}/alerts", tag = "customers", params(("id" = String, Path), AlertsQuery),
-    responses((status = 200, body = Paged<Alert>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Paged<Alert>), (status = "default", body = super::ProblemBody)))]
 pub async fn alerts_of_customer(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,

@@ -39,7 +39,7 @@ pub struct StreamQuery {
 
 /// Orders as they come
 #[utoipa::path(get, path = "/api/v1/live/orders", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", body = super::ProblemBody)))]
 pub async fn live_orders(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -55,7 +55,7 @@ pub async fn live_orders(
 
 /// Segment changes as they come
 #[utoipa::path(get, path = "/api/v1/live/changes", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", body = super::ProblemBody)))]
 pub async fn live_changes(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -71,7 +71,7 @@ pub async fn live_changes(
 
 /// Alerts as they come
 #[utoipa::path(get, path = "/api/v1/live/alerts", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", body = super::ProblemBody)))]
 pub async fn live_alerts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -125,13 +125,12 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
         ),
         None => None,
     };
-    let resume = feed.follow(position.as_ref());
+    let resume = feed.follow(position.as_ref(), |content| filter.as_ref().is_none_or(|filter| filter(content)));
     let mut waiting = VecDeque::from([HELLO]);
     if resume.gap {
         waiting.push_back(gap(None));
     }
-    let wanted = resume.missed.iter().filter(|event| filter.as_ref().is_none_or(|filter| filter(&event.content)));
-    waiting.extend(wanted.map(|event| event.encoded.clone()));
+    waiting.extend(resume.missed.iter().map(|event| event.encoded.clone()));
     let client = Client { waiting, frames: resume.frames, through: resume.through, filter, common: Common::new(app) };
     let events = futures::stream::unfold(client, |mut client| async move {
         let piece = client.next().await?;
@@ -214,7 +213,7 @@ pub struct ViewStreamQuery {
 
 /// The state of the view, at most once a second
 #[utoipa::path(get, path = "/api/v1/live/view", tag = "live", params(ViewStreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", body = super::ProblemBody)))]
 pub async fn live_view(State(app): State<Arc<App>>, Ask(_query): Ask<ViewStreamQuery>) -> Answered<Response> {
     let (views, common) = (app.views.subscribe(), Common::new(&app));
     let mut first = views.clone();

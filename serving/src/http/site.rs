@@ -18,7 +18,6 @@ use crate::api::{App, Problem, document, routes};
 const BODY: usize = 1 << 20;
 
 /// The router of a process.
-#[must_use]
 pub fn site(app: Arc<App>) -> Router {
     let json = document().to_json().unwrap_or_default();
     let openapi = move || {

@@ -35,12 +35,15 @@ impl AsOf {
     }
 }
 
+/// Filled by whoever asks first.
+type TimelineCell = Arc<tokio::sync::OnceCell<Arc<Timeline>>>;
+
 pub struct Shelf {
     lake: Lake,
     /// Oldest first.
     list: RwLock<Arc<Vec<Arc<Publication>>>>,
     held: Mutex<VecDeque<Arc<View>>>,
-    timelines: Mutex<VecDeque<(i64, Arc<tokio::sync::OnceCell<Arc<Timeline>>>)>>,
+    timelines: Mutex<VecDeque<(i64, TimelineCell)>>,
     /// One at a time: each is as large as what is served.
     loading: tokio::sync::Mutex<()>,
 }
@@ -134,7 +137,7 @@ impl Shelf {
         cell.get_or_try_init(read).await.map(Arc::clone)
     }
 
-    fn timeline_cell(&self, id: i64) -> Arc<tokio::sync::OnceCell<Arc<Timeline>>> {
+    fn timeline_cell(&self, id: i64) -> TimelineCell {
         let mut timelines = self.timelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, cell)) = timelines.iter().find(|(own, _)| *own == id) {
             return Arc::clone(cell);

@@ -11,6 +11,9 @@ const HELD: usize = 10_000;
 /// Ticks that a client may be behind before it is told of a gap: minutes of them.
 const TICKS: usize = 1_024;
 
+/// Events that somebody who comes for the first time begins with.
+const NEWEST: usize = 20;
+
 /// The newest offset of each partition: the `id` of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position(BTreeMap<u32, i64>);
@@ -143,20 +146,23 @@ impl<T> Feed<T> {
         let _ = self.sender.send(Arc::new(frame));
     }
 
-    /// Follows the feed, from behind `position` on or from now.
+    /// Follows the feed, from behind `position` on; without one from now, after the newest few that `wanted` wants.
     #[must_use]
-    pub fn follow(&self, position: Option<&Position>) -> Resume<T> {
+    pub fn follow(&self, position: Option<&Position>, wanted: impl Fn(&T) -> bool) -> Resume<T> {
         let ring = self.lock();
         let frames = self.sender.subscribe();
+        let held = ring.events.iter().filter(|event| wanted(&event.content));
         let Some(position) = position else {
-            return Resume { gap: false, missed: Vec::new(), through: ring.number, frames };
+            let mut missed: Vec<_> = held.rev().take(NEWEST).cloned().collect();
+            missed.reverse();
+            return Resume { gap: false, missed, through: ring.number, frames };
         };
         let gap = ring
             .lost
             .iter()
             .any(|(partition, offset)| position.0.contains_key(partition) && !position.has(*partition, *offset));
         let unseen = |event: &&Arc<Event<T>>| !position.has(event.partition, event.offset);
-        Resume { gap, missed: ring.events.iter().filter(unseen).cloned().collect(), through: ring.number, frames }
+        Resume { gap, missed: held.filter(unseen).cloned().collect(), through: ring.number, frames }
     }
 
     /// Those held that `wanted` wants, newest first.
@@ -215,20 +221,20 @@ mod tests {
     fn resumes_behind_a_position_and_tells_of_gaps() {
         let feed = feed(0..5);
         let position = Position::read("0:2").expect("a position");
-        let resume = feed.follow(Some(&position));
+        let resume = feed.follow(Some(&position), |_| true);
         assert!(!resume.gap);
         assert_eq!(resume.missed.iter().map(|event| event.offset).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(resume.through, 5);
         let encoded = resume.missed.first().expect("an event").encoded.clone();
         assert_eq!(encoded, "id: 0:3\nevent: order\ndata: 3\n\n");
-        assert!(feed.follow(None).missed.is_empty());
+        assert_eq!(feed.follow(None, |offset| *offset > 2).missed.len(), 2);
     }
 
     #[test]
     fn what_the_ring_has_lost_is_a_gap() {
         let feed = feed(0..i64::try_from(HELD).expect("small") + 10);
-        assert!(feed.follow(Position::read("0:2").as_ref()).gap);
-        assert!(!feed.follow(Position::read("0:9").as_ref()).gap);
+        assert!(feed.follow(Position::read("0:2").as_ref(), |_| true).gap);
+        assert!(!feed.follow(Position::read("0:9").as_ref(), |_| true).gap);
     }
 
     #[test]

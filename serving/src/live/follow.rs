@@ -245,7 +245,7 @@ impl Loop {
         let at: Option<EventTime> = DateFormat::Order(DayMonth::MonthFirst).parse(order.ordered_at.as_bytes());
         self.merger.observe(&order.customer_id, &order.country, at);
         if let Some(status) = &self.shared.status {
-            status.saw_order(&order.ordered_at);
+            status.saw_order(&order.ordered_at, self.shared.restored.load(Ordering::Relaxed));
         }
         if let Some((partition, offset)) = order.source {
             let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -83,8 +83,9 @@ impl LiveStatus {
         (state.connected, state.error) = (connected, error);
     }
 
-    pub fn saw_order(&self, at: &str) {
-        self.orders.fetch_add(1, Ordering::Relaxed);
+    /// Takes note of an enriched order; those that were there before the start are not `new`.
+    pub fn saw_order(&self, at: &str, new: bool) {
+        self.orders.fetch_add(u64::from(new), Ordering::Relaxed);
         let mut state = self.lock();
         if state.newest_order_at.as_deref().is_none_or(|newest| newest < at) {
             state.newest_order_at = Some(at.to_owned());

@@ -97,6 +97,16 @@ impl Judged {
         })
     }
 
+    /// The customer at `place` as the run published it, at the publication's own reference time.
+    #[must_use]
+    pub fn published(&self, place: usize) -> Option<Figures> {
+        let base = &self.batch.base;
+        let features = base.totals(place).features(base.reference)?;
+        let (label, _) = base.model.nearest_label(features)?;
+        let label = u8::try_from(label).unwrap_or(u8::MAX);
+        Some(Figures { label, scores: self.batch.scores(place), ..self.figures(place)? })
+    }
+
     /// Ordered columns, made when they are asked for first.
     #[must_use]
     pub fn ranks(&self) -> &Ranks {

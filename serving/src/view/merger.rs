@@ -38,6 +38,8 @@ impl Merger {
     pub fn new(batch: Arc<Batch>) -> Self {
         let reference = batch.base.reference;
         let judged = Arc::new(Judged::new(batch, reference));
+        // Here rather than in the first request that asks for a median.
+        let _ = judged.ranks();
         Self {
             overlay: Overlay::new(judged.batch.base.len()),
             sums: judged.sums.clone(),
@@ -80,6 +82,7 @@ impl Merger {
     pub fn publish(&mut self, batch: Arc<Batch>) {
         let reference = self.reference_of(&batch);
         self.judged = Arc::new(Judged::new(batch, reference));
+        let _ = self.judged.ranks();
         self.rebuild();
     }
 

@@ -112,5 +112,5 @@ impl Overlay {
 }
 
 fn shard_of(id: &str) -> usize {
-    FixedState::default().hash_one(id) as usize % SHARDS
+    usize::try_from(FixedState::default().hash_one(id) % SHARDS as u64).unwrap_or_default()
 }

@@ -24,17 +24,13 @@ pub struct Partition {
     pub cell: Option<i64>,
     pub low: i64,
     pub end: i64,
+    /// Records that wait to be processed.
+    pub lag: i64,
     /// Of a shard's home: the publication that it works with.
     pub publication: Option<i64>,
 }
 
 impl Partition {
-    /// Records that wait to be processed.
-    #[must_use]
-    pub fn lag(&self) -> i64 {
-        (self.end - self.done()).max(0)
-    }
-
     /// The first offset that is not processed.
     #[must_use]
     pub fn done(&self) -> i64 {
@@ -56,14 +52,16 @@ impl Look {
             let committed = kafka.committed(topic, &(0..count).collect::<Vec<_>>())?;
             for (partition, committed) in (0..count).zip(committed) {
                 let ends = kafka.ends(topic, partition)?;
+                let position = committed.as_ref().map(|committed| committed.offset);
                 let metadata = committed.as_ref().map_or("", |committed| committed.metadata.as_str());
                 look.partitions.push(Partition {
                     topic: (*topic).to_owned(),
                     partition,
-                    position: committed.as_ref().map(|committed| committed.offset),
+                    position,
                     cell: InputMemo::read(metadata).ok().map(|memo| memo.cell),
                     low: ends.low,
                     end: ends.end,
+                    lag: kafka.behind(topic, partition, position.unwrap_or(ends.low), &ends)?,
                     publication: shard_publication(metadata),
                 });
             }

@@ -59,6 +59,10 @@ pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Resu
     let committed = Spans::new(&settings.kafka, &settings.group)?;
     let all = Spans::uncommitted(&settings.kafka, &settings.group)?;
     let before = moment::Moment::take(&committed, settings)?;
+    let topic_id = Topics::new(&settings.kafka).map_err(Error::Kafka)?.id(&settings.topics.orders);
+    if let Some(publications) = runtime.block_on(settings.lake.snapshot(Table::Publications, None))? {
+        moment::check(&before, &topic_id, &publications.id()?)?;
+    }
     say("reading the state that the group has committed");
     let state = State::read(&committed, &all, &settings.topics.customer_state)?;
     let after = moment::Moment::take(&committed, settings)?;
@@ -71,7 +75,6 @@ pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Resu
     let moving = moment::in_motion(&committed, &all, settings, &reading, (&before, &after))?;
 
     let base = runtime.block_on(Base::load(lake, &publication))?;
-    let topic_id = Topics::new(&settings.kafka).map_err(Error::Kafka)?.id(&settings.topics.orders);
     let sources =
         collect::Sources { settings, runtime, kafka: &committed, reading: &reading, topic_id: &topic_id, say };
     let (accepted, lines) = sources.collect(&orders, base.covered(&topic_id), &before.orders)?;

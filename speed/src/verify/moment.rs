@@ -119,6 +119,15 @@ pub fn settled(before: &Moment, after: &Moment, base: &Base) -> Result<Vec<Optio
     before.home.iter().zip(&after.home).map(one).collect()
 }
 
+/// Whether the group's state is about the topic and the lake that are there now.
+///
+/// # Errors
+/// What is another one, and what to do.
+pub fn check(moment: &Moment, topic_id: &str, lake_id: &str) -> Result<()> {
+    let memos = moment.home.iter().map(|committed| memo(committed.as_ref()));
+    memos.flatten().flatten().try_for_each(|memo| memo.check(topic_id, lake_id).map_err(Error::Kafka))
+}
+
 /// What the join remembers of a shard as a whole.
 fn memo(committed: Option<&Committed>) -> Result<Option<Memo>> {
     let Some(committed) = committed else { return Ok(None) };

@@ -10,7 +10,7 @@ use super::Limits;
 use super::port::{Commit, Facts, Failure, Reading, Result};
 use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition, split_memo};
 use crate::operators::segments::Shelf;
-use crate::topology::{OpenError, Opening, OperatorSpec, Topology};
+use crate::topology::{OpenError, Opening, OperatorSpec, START_ANEW, Topology};
 
 pub struct Shard {
     id: u32,
@@ -116,7 +116,7 @@ impl Shard {
             let failed = |error: OpenError| {
                 let told = format!("operator {}, shard {id}: {error}", spec.name);
                 match error {
-                    OpenError::Unreadable(_) | OpenError::OtherTopic(_) => Failure::Stop(told),
+                    OpenError::Unreadable(_) | OpenError::Foreign(_) => Failure::Stop(told),
                     OpenError::NotYet(_) => Failure::Ended(told),
                 }
             };
@@ -271,14 +271,13 @@ impl Cursor {
             let low = facts.low;
             return Err(stop(format!(
                 "offsets {position} to {low} are gone before they were processed (retention); raise the topic's retention, \
-                 then start anew with another --group from what is left, or bring the lost lines in with `batch ingest`"
+                 bring the lost lines in with `batch ingest` if you have them elsewhere, and {START_ANEW}"
             )));
         }
         if position > facts.end && !limits.cut_behind_backlog {
             let end = facts.end;
             return Err(stop(format!(
-                "the group has read up to {position}, but the topic ends at {end}: it was deleted and made again; \
-                 start anew with another --group"
+                "the group has read up to {position}, but the topic ends at {end}: it was deleted and made again; {START_ANEW}"
             )));
         }
         let memo: HomeMemo = serde_json::from_str(&committed.metadata).map_err(|error| {

@@ -95,6 +95,8 @@ fn eo_2_a_zombie_commits_nothing_and_recovers() {
     thread::sleep(Duration::from_secs(14));
     zombie.signal("CONT");
     thread::sleep(Duration::from_secs(3));
+    let said = zombie.said();
+    assert!(said.contains("the worker ended") || said.contains("an epoch was aborted"), "{said}");
     second.kill();
     producer.join().expect("produced");
     world.expect_each_line_once(LINES);
@@ -117,9 +119,11 @@ fn a_second_process_takes_its_share_and_outlives_the_first() {
 #[test]
 fn eo_5_the_broker_restarts_and_sleeps() {
     let Some((mut broker, world)) = world("eo_5_the_broker", BrokerOptions::default()) else { return };
-    let _speed = Speed::start(&world);
-    world.produce_slowly(LINES / 2, 10).join().expect("produced");
+    let speed = Speed::start(&world);
+    let producer = world.produce_slowly(LINES / 2, 10);
+    thread::sleep(Duration::from_millis(2_500));
     broker.restart().expect("restarted");
+    producer.join().expect("produced");
     thread::sleep(Duration::from_secs(2));
     // Longer than the transaction time-out of 10 s, with a transaction open.
     let producer = {
@@ -130,6 +134,8 @@ fn eo_5_the_broker_restarts_and_sleeps() {
     };
     producer.expect("resumed");
     world.expect_each_line_once(LINES);
+    let said = speed.said();
+    assert!(said.contains("the worker ended") || said.contains("an epoch was aborted"), "{said}");
 }
 
 #[test]
@@ -158,6 +164,19 @@ fn a_polite_end_commits_and_is_quick() {
     let speed = Speed::start(&world);
     world.produce(&orders(0, 300));
     world.prove_until("orders", |report| report.lines.topic > 0);
+    let since = Instant::now();
+    speed.signal("TERM");
+    speed.wait();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+}
+
+#[test]
+fn a_polite_end_is_quick_while_nobody_answers() {
+    let Some(mut world) = World::new("a_polite_end_alone", 2) else { return };
+    batch(&world, Some(&history()));
+    "127.0.0.1:9".clone_into(&mut world.bootstrap);
+    let speed = Speed::start(&world);
+    thread::sleep(Duration::from_secs(2));
     let since = Instant::now();
     speed.signal("TERM");
     speed.wait();

@@ -175,6 +175,32 @@ fn a_topic_made_again_is_refused_in_words() {
 }
 
 #[test]
+fn another_lake_is_refused_in_words() {
+    let Some(world) = World::new("another_lake", 1) else { return };
+    batch(&world, Some(&history()));
+    let speed = Speed::start(&world);
+    world.produce(&orders(0, 100));
+    world.prove_until("orders", |report| report.lines.topic > 0);
+    speed.kill();
+    // The number of its publication is the same.
+    std::fs::remove_dir_all(world.lake_path()).expect("removed");
+    batch(&world, Some(&history().replace("BOX", "BALL")));
+    let told = Speed::try_run(&world, &[]);
+    assert!(told.contains("another lake"), "{told}");
+    let told = world.verify().expect_err("another lake");
+    assert!(told.contains("another lake"), "{told}");
+}
+
+#[test]
+fn state_that_would_be_deleted_is_refused_in_words() {
+    let Some(world) = World::new("state_deleted", 1) else { return };
+    batch(&world, Some(&history()));
+    create_topic(&world.bootstrap, &world.names().customer_state, 1, &[]).expect("a topic");
+    let told = Speed::try_run(&world, &[]);
+    assert!(told.contains("cleanup.policy=delete") && told.contains("set it to compact"), "{told}");
+}
+
+#[test]
 fn orders_that_retention_has_eaten_are_not_passed_over() {
     let Some(world) = World::new("orders_eaten", 1) else { return };
     batch(&world, Some(&history()));

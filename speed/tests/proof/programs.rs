@@ -1,14 +1,19 @@
 //! The programs as their users run them.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::World;
 
 /// `speed run`, killed when it is dropped.
-pub struct Speed(Child);
+pub struct Speed {
+    child: Child,
+    log: PathBuf,
+}
 
 impl Speed {
     /// Cells end, and are archived, every second.
@@ -18,8 +23,16 @@ impl Speed {
 
     /// The same, with more settings.
     pub fn start_as(world: &World, settings: &str) -> Self {
-        let child = command(world, settings).spawn().expect("started");
-        Self(child)
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let log = world.folder.path().join(format!("speed-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let file = File::create(&log).expect("a file");
+        let child = command(world, settings).stderr(file).spawn().expect("started");
+        Self { child, log }
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
     }
 
     /// Runs to its end, with more arguments, and fails; what it says on stderr.
@@ -40,26 +53,27 @@ impl Speed {
 
     /// Sends it a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status();
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
     }
 
     /// Until it has ended by itself.
     pub fn wait(mut self) {
-        assert!(self.0.wait().expect("ended").success());
+        let ended = self.child.wait().expect("ended");
+        assert!(ended.success(), "{}", self.said());
     }
 
     /// At once, as by kill -9.
     pub fn kill(mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("ended");
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
     }
 }
 
 impl Drop for Speed {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -67,7 +81,7 @@ fn command(world: &World, settings: &str) -> Command {
     let config = world.folder.path().join("speed.toml");
     std::fs::write(&config, format!("{settings}{}", world.config())).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_speed"));
-    command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
+    command.args(["run", "--listen", "off", "--config"]).arg(&config).stdin(Stdio::null());
     command
 }
 

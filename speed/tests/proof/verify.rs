@@ -82,7 +82,7 @@ impl World {
         )
     }
 
-    fn verify(&self) -> Result<Report, String> {
+    pub fn verify(&self) -> Result<Report, String> {
         let settings = Settings {
             kafka: self.kafka(),
             lake: self.lake(),

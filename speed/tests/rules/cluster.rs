@@ -62,6 +62,7 @@ impl Cluster {
             topics: TopicNames::default(),
             shards,
             orders_id: Arc::from("id"),
+            lake_id: "lake".into(),
             reading: Reading { rules: data::Rules::default(), dates: DateFormat::from_flag("mdy").expect("a format") },
             lateness: Duration::from_millis(JITTER_MS.unsigned_abs()),
             idleness: Duration::from_secs(1_000_000_000),

@@ -98,20 +98,24 @@ impl Lake {
         let id = i64::try_from(self.truth.len()).expect("few") + 1;
         let newest = self.lines[..*lines].iter().map(|line| line.line.at.day()).max().unwrap_or(15_000);
         let day = if chance.one_in(8) { newest + i64::from(chance.below(9)) - 4 } else { newest + 1 };
-        let make = |covered: &[i64]| {
+        let make = |covered: &[i64], forgotten: bool| {
+            let counted = count(&self.lines[..*lines]);
             let parts = BaseParts {
+                invoices: if forgotten { InvoiceSet::default() } else { counted.invoices },
                 publication: id,
                 reference: EventTime::at_day(day),
                 covered: BTreeMap::from([(ORDERS_ID.to_owned(), covered.to_vec())]),
-                ..count(&self.lines[..*lines])
+                customers: counted.customers,
+                ..BaseParts::default()
             };
             Arc::new(Base::new(parts, self.model.clone()))
         };
-        let base = make(covered);
+        let base = make(covered, false);
         let shown = match sabotage {
-            Sabotage::ForgetsOne => make(&covered.iter().map(|next| next + 1).collect::<Vec<_>>()),
-            Sabotage::KeepsOne => make(&covered.iter().map(|next| next - 1).collect::<Vec<_>>()),
-            Sabotage::CoveredCounted => make(&[]),
+            Sabotage::ForgetsOne => make(&covered.iter().map(|next| next + 1).collect::<Vec<_>>(), false),
+            Sabotage::KeepsOne => make(&covered.iter().map(|next| next - 1).collect::<Vec<_>>(), false),
+            Sabotage::CoveredCounted => make(&[], false),
+            Sabotage::InvoicesForgotten => make(covered, true),
             _ => Arc::clone(&base),
         };
         self.published.lock().expect("one thread").push(shown);

@@ -331,6 +331,9 @@ impl Reading for SimPort {
 impl Writing for SimPort {
     fn fence(&mut self) -> Result<()> {
         self.call("fence", |port| {
+            if port.cluster().sabotage == Sabotage::FenceForgotten {
+                return Ok(());
+            }
             let epoch = port.cluster_mut().fence(&port.name);
             port.epoch = Some(epoch);
             Ok(())
@@ -392,6 +395,9 @@ impl Writing for SimPort {
         }
         cluster.commit(&self.name, epoch, &claim)?;
         (self.open, self.read) = (None, 0);
+        if cluster.sabotage == Sabotage::CommitsDenied && cluster.chance.one_in(20) {
+            return Err(Failure::Abort("the brokers do not answer".to_owned()));
+        }
         match fault {
             Some(Fault::DiedAfter) => {
                 self.dead = true;

@@ -13,6 +13,7 @@ use super::chance::Chance;
 use super::faults::Faults;
 use super::lake::ORDERS_ID;
 use super::orders::Shop;
+use super::sabotage::Sabotage;
 use super::sessions::{SessionTopics, add_sessions};
 
 #[derive(Debug)]
@@ -74,15 +75,22 @@ impl Scene {
     }
 
     /// What the second operator and the join are laid over.
-    pub fn topology(&self, rules: &Rules) -> (Topology, Topics) {
-        let reading = Reading { rules: rules.clone(), dates: DateFormat::from_flag("mdy").expect("a format") };
+    pub fn topology(&self, rules: &Rules, sabotage: Sabotage) -> (Topology, Topics) {
+        let mut rules = rules.clone();
+        if sabotage == Sabotage::OtherRules {
+            rules.cancellation_prefix.clear();
+            rules.adjustment_prefix.clear();
+        }
+        let idleness = Duration::from_secs(if sabotage == Sabotage::NeverIdle { 1_000_000_000 } else { 30 });
+        let reading = Reading { rules, dates: DateFormat::from_flag("mdy").expect("a format") };
         let plan = Plan {
             topics: TopicNames::default(),
             shards: self.shards,
             orders_id: Arc::from(ORDERS_ID),
+            lake_id: "lake".into(),
             reading,
             lateness: Duration::from_secs(1),
-            idleness: Duration::from_secs(30),
+            idleness,
             rules: None,
         };
         let mut topology = topology(&plan);

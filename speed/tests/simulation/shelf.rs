@@ -17,12 +17,19 @@ pub struct SimShelf {
     noticed: AtomicUsize,
     /// Whether publications but the newest cannot be had any more.
     pub forgets: AtomicBool,
+    /// Whether the newest publication that it has noticed is kept back.
+    pub is_behind: AtomicBool,
 }
 
 impl SimShelf {
     pub fn new(published: &Published) -> Self {
         let noticed = AtomicUsize::new(published.lock().expect("one thread").len());
-        Self { published: Arc::clone(published), noticed, forgets: AtomicBool::new(false) }
+        Self {
+            published: Arc::clone(published),
+            noticed,
+            forgets: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
+        }
     }
 
     /// Takes notice of the newest publication.
@@ -34,7 +41,9 @@ impl SimShelf {
 impl Shelf for SimShelf {
     fn newest(&self) -> Arc<Base> {
         let published = self.published.lock().expect("one thread");
-        Arc::clone(&published[self.noticed.load(Ordering::Relaxed) - 1])
+        let behind = usize::from(self.is_behind.load(Ordering::Relaxed));
+        let noticed = self.noticed.load(Ordering::Relaxed) - 1;
+        Arc::clone(&published[noticed.saturating_sub(behind)])
     }
 
     fn get(&self, id: i64) -> Option<Arc<Base>> {

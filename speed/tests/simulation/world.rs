@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use speed::frame::TopicPartition;
 use speed::topology::Topology;
-use speed::worker::Worker;
 use speed::worker::port::{Failure, Writing};
+use speed::worker::{Limits, Worker};
 
 use super::chance::Chance;
 use super::cluster::Cluster;
@@ -62,7 +62,7 @@ impl World {
         let mut chance = Chance::new(seed);
         let scene = Scene::new(&mut chance);
         let shop = shop(&mut chance);
-        let (topology, topics) = scene.topology(&shop.rules);
+        let (topology, topics) = scene.topology(&shop.rules, sabotage);
         let partitions = |id: usize| if id == usize::from(topics.orders.0) { scene.partitions } else { scene.shards };
         let partitions: Vec<u32> = (0..topology.topics.len()).map(partitions).collect();
         let mut cluster = Cluster::new(topology.topics.clone(), topics, &partitions, chance.fork());
@@ -168,7 +168,15 @@ impl World {
         self.note(|| format!("worker {instance} starts in place {place} as {name}"));
         let identity = (instance, name.as_str());
         let port = SimPort::new(&self.cluster, &self.topology, &shelf, identity, self.scene.latest);
-        let worker = Worker::new(port, Arc::clone(&self.topology), shelf, self.scene.limits.clone());
+        let limits = match self.sabotage {
+            Sabotage::EndlessEpochs => {
+                let never = Duration::from_secs(3_600);
+                Limits { epoch: never, shortest_epoch: never, epoch_records: usize::MAX, ..self.scene.limits.clone() }
+            }
+            _ => self.scene.limits.clone(),
+        };
+        shelf.is_behind.store(self.sabotage == Sabotage::OneBehind, Ordering::Relaxed);
+        let worker = Worker::new(port, Arc::clone(&self.topology), shelf, limits);
         let started = self.cluster.borrow().now;
         self.slots[place].running = worker.ok().map(|worker| Running { worker, started });
     }

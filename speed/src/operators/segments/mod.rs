@@ -21,7 +21,7 @@ pub use order::{Order, Reading};
 use crate::frame::{
     Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, TopicId,
 };
-use crate::topology::OpenError;
+use crate::topology::{OpenError, START_ANEW};
 use customer::Change;
 use output::{Cause, Live, Moved, is_purchase, write_change, write_enriched};
 pub use sweep::Memo;
@@ -38,6 +38,8 @@ pub struct Settings {
     /// The topic `orders`: its name, and Kafka's id for it, by which publications name their offsets.
     pub orders: String,
     pub topic_id: Arc<str>,
+    /// The lake's id, without which its publications are mere numbers.
+    pub lake_id: Arc<str>,
     pub enriched: TopicId,
     pub state: TopicId,
     pub changes: TopicId,
@@ -65,10 +67,6 @@ pub struct Segments {
     committed: (View, Option<EventTime>, Option<Sweep>),
 }
 
-const OTHER_TOPIC: &str = "the topic of orders was deleted and made again, and the state is about offsets of the one before; run \
-                           `batch run` so that what was archived is published, then start anew with another --group and with \
-                           customer_state and orders_by_customer deleted (or other names for them in [topics])";
-
 impl Segments {
     /// Opens a shard where `memo` left it, or anew under the newest publication.
     ///
@@ -84,16 +82,14 @@ impl Segments {
         let memo: Memo = memo.map_or_else(|| Ok(Memo::default()), serde_json::from_str).map_err(|e| e.to_string())?;
         let newest = memo.newest();
         let topic_id = Arc::clone(&settings.topic_id);
-        if memo.topic_id.as_deref().is_some_and(|known| *known != *topic_id) {
-            return Err(OpenError::OtherTopic(OTHER_TOPIC.to_owned()));
-        }
+        memo.check(&topic_id, &settings.lake_id).map_err(OpenError::Foreign)?;
         let view = |base: Arc<Base>| View::new(base, Arc::clone(&topic_id), newest);
         let kept = memo.publication.and_then(|id| shelf.get(id));
         let known = shelf.newest().publication;
         if let Some(wanted) = memo.publication.filter(|wanted| kept.is_none() && *wanted > known) {
             return Err(OpenError::NotYet(format!(
-                "publication {wanted}, which its state rests on, cannot be loaded, and the newest known is {known}; if the \
-                 lake was made anew, start anew with another --group"
+                "publication {wanted}, which its state rests on, cannot be loaded, and the newest known is {known}; is the lake \
+                 an older copy? Bring back the one that has it, or {START_ANEW}"
             )));
         }
         let (view, sweep) = match (memo.publication, kept) {
@@ -258,6 +254,7 @@ impl Segments {
         Memo {
             publication: Some(self.view.base.publication),
             topic_id: Some(self.settings.topic_id.as_ref().to_owned()),
+            lake_id: Some(self.settings.lake_id.as_ref().to_owned()),
             newest: self.newest.map(EventTime::micros),
             sweep: self.sweep.as_ref().map(Sweep::memo),
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::Cause;
 use super::view::View;
+use crate::topology::START_ANEW;
 
 /// A sweep under way.
 #[derive(Clone, Debug)]
@@ -74,6 +75,9 @@ pub struct Memo {
     /// Id of the topic `orders`, whose offsets the state is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topic_id: Option<String>,
+    /// Id of the lake, whose publications the state rests on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lake_id: Option<String>,
     /// The newest order of the shard, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub newest: Option<i64>,
@@ -82,6 +86,26 @@ pub struct Memo {
 }
 
 impl Memo {
+    /// Whether the state is about the topic and the lake that are there now.
+    ///
+    /// # Errors
+    /// What is another one, and what to do.
+    pub fn check(&self, topic_id: &str, lake_id: &str) -> Result<(), String> {
+        let differs = |known: &Option<String>, now: &str| known.as_deref().is_some_and(|known| known != now);
+        if differs(&self.topic_id, topic_id) {
+            return Err(format!(
+                "the topic of orders was deleted and made again, and the state is about offsets of the one before; run \
+                 `batch run` so that what was archived is published, then {START_ANEW}"
+            ));
+        }
+        if differs(&self.lake_id, lake_id) {
+            return Err(format!(
+                "the state rests on publications of another lake than the one in use: give --lake that one, or {START_ANEW}"
+            ));
+        }
+        Ok(())
+    }
+
     pub fn newest(&self) -> Option<EventTime> {
         self.newest.map(EventTime::from_micros)
     }

@@ -21,6 +21,7 @@ fn partition(topic: &str, position: Option<i64>, low: i64, end: i64) -> Partitio
         cell: position.map(|at| at - 10),
         low,
         end,
+        lag: end - position.unwrap_or(low),
         publication,
     }
 }

@@ -66,6 +66,10 @@ pub fn check_swept(world: &World, shards: &[Shard<'_>]) {
         });
         let reference = shard.reference(truth);
         for (customer, (record, value)) in &shard.state {
+            let covered = record.contributions.iter().find(|own| covers(&truth.covered, own.partition, own.cell));
+            observed.expect(Invariant::L2, covered.is_none() && !record.contributions.is_empty(), || {
+                format!("{customer} keeps what is covered: {record:?}")
+            });
             let merged = merge(&truth.base.of(customer, ORDERS_ID), &record.contributions);
             let segment = truth.base.segment(&merged, reference).map(|segment| segment.id);
             observed.expect(Invariant::L1, segment == record.segment_id, || {
@@ -73,14 +77,11 @@ pub fn check_swept(world: &World, shards: &[Shard<'_>]) {
             });
             let shown: serde_json::Value = serde_json::from_slice(value).expect("JSON");
             let last = merged.span.map(|span| span.last.to_string());
-            let same = shown["frequency"] == merged.frequency
-                && shown["monetary"].as_f64() == Some(merged.monetary.to_f64())
+            let wrong = || format!("{customer} is shown as {shown}, but is {merged:?}");
+            observed.expect(Invariant::L4, shown["frequency"] == merged.frequency, wrong);
+            let same = shown["monetary"].as_f64() == Some(merged.monetary.to_f64())
                 && shown["last_order_at"].as_str() == last.as_deref();
-            observed.expect(Invariant::L1, same, || format!("{customer} is shown as {shown}, but is {merged:?}"));
-            let covered = record.contributions.iter().find(|own| covers(&truth.covered, own.partition, own.cell));
-            observed.expect(Invariant::L2, covered.is_none() && !record.contributions.is_empty(), || {
-                format!("{customer} keeps what is covered: {record:?}")
-            });
+            observed.expect(Invariant::L1, same, wrong);
         }
     }
 }

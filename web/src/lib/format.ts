@@ -1,0 +1,80 @@
+// Numbers, money and times in the reader's locale. Words are English, as the whole dashboard is.
+let locale: string | undefined;
+let currency: string | null = null;
+const made = new Map<string, Intl.NumberFormat>();
+
+export function setFormat(options: { locale?: string | undefined; currency?: string | null }): void {
+  if ("locale" in options) locale = options.locale;
+  if ("currency" in options) currency = options.currency ?? null;
+  made.clear();
+}
+
+function number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = JSON.stringify(options);
+  let format = made.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale, options);
+    made.set(key, format);
+  }
+  return format;
+}
+
+const isCode = (c: string | null): c is string => !!c && /^[A-Z]{3}$/.test(c);
+
+function withMoney(value: number, options: Intl.NumberFormatOptions): string {
+  if (isCode(currency)) return number({ style: "currency", currency, ...options }).format(value);
+  const text = number(options).format(value);
+  return currency ? `${currency}${text}` : text;
+}
+
+/** Every digit: for tables and on hover. */
+export const exact = (n: number): string => number({ maximumFractionDigits: 4 }).format(n);
+export const money = (n: number): string =>
+  withMoney(n, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+/** Three significant digits at most: for tiles and charts. */
+export const short = (n: number): string =>
+  number({ notation: "compact", maximumSignificantDigits: 3 }).format(n);
+export const shortMoney = (n: number): string =>
+  withMoney(n, { notation: "compact", maximumSignificantDigits: 3 });
+export const percent = (share: number): string =>
+  number({ style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 && share !== 0 ? 1 : 0 }).format(
+    share,
+  );
+export const percentExact = (share: number): string =>
+  number({ style: "percent", maximumFractionDigits: 2 }).format(share);
+export const days = (n: number): string => `${number({ maximumFractionDigits: 1 }).format(n)} d`;
+export const count = (n: number, one: string, many = `${one}s`): string =>
+  `${exact(n)} ${n === 1 ? one : many}`;
+
+/** A count in a tile: exact while it is short enough to read at a glance. */
+export const tile = (n: number): string =>
+  Math.abs(n) < 100_000 ? number({ maximumFractionDigits: 0 }).format(n) : short(n);
+
+function dated(iso: string, options: Intl.DateTimeFormatOptions): string {
+  const at = new Date(iso);
+  return Number.isNaN(at.getTime())
+    ? iso
+    : new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options }).format(at);
+}
+export const date = (iso: string): string => dated(iso, { dateStyle: "medium" });
+export const dateTime = (iso: string): string =>
+  `${dated(iso, { dateStyle: "medium", timeStyle: "short" })} UTC`;
+export const clock = (iso: string): string => dated(iso, { timeStyle: "medium" });
+export const month = (yearMonth: string): string =>
+  dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "2-digit" });
+
+/** How long ago, in words: "2 h ago". */
+export function ago(iso: string, now: number): string {
+  return duration(Math.max(0, now - Date.parse(iso))).concat(" ago");
+}
+
+export function duration(ms: number): string {
+  const s = ms / 1000;
+  if (s < 10) return `${number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(s)} s`;
+  if (s < 90) return `${Math.round(s)} s`;
+  if (s < 90 * 60) return `${Math.round(s / 60)} min`;
+  if (s < 36 * 3600) return `${Math.round(s / 3600)} h`;
+  return `${exact(Math.round(s / 86400))} days`;
+}
+
+export const signed = (text: string, value: number): string => `${value > 0 ? "▲" : "▼"} ${text}`;

@@ -1,0 +1,134 @@
+// Orders as they arrive, and what is seen when they do not.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { accessible, launch, open, quiet, serve, settled, shots, until } from "./support.mjs";
+
+let server;
+let browser;
+before(async () => {
+  server = await serve("made");
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+const rows = (page) => page.locator("ol.rows li");
+
+test("demo orders show at once, and the figures follow", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/live");
+  await settled(page);
+  const since = () => page.locator(".tile", { hasText: "Since the last" }).locator(".value").textContent();
+  const before = Number((await since()).replace(/,/g, ""));
+  await page.click("text=Generate demo orders");
+  await until(async () => Number((await since()).replace(/,/g, "")) >= before + 20, 15_000, "the figures");
+  await until(async () => (await rows(page).count()) >= 20);
+  quiet(wrong, "live");
+  await close();
+});
+
+test("an order added to a customer is seen on the customer's page", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/customers/12747");
+  await settled(page);
+  const orders = () => page.locator(".tile", { hasText: "Orders" }).locator(".value").textContent();
+  const before = Number(await orders());
+  await page.click("text=Add an order");
+  await page.fill("[name=quantity]", "7");
+  await page.click("text=Send order");
+  await page.waitForSelector("text=Sent. It shows live");
+  await page.click("text=Done");
+  await until(async () => Number(await orders()) > before, 15_000, "the order");
+  await page.waitForSelector("text=Live orders changed this customer");
+  await page.screenshot({ path: join(shots, "customer-changed.png") });
+  await accessible(page, "the changed customer");
+  quiet(wrong, "customer");
+  await close();
+});
+
+test("rows come in batches, four times a second at most, and rest under the pointer", async () => {
+  const { page, close } = await open(browser, server.url, "/live");
+  await settled(page);
+  await until(async () => (await rows(page).count()) > 3, 30_000);
+  await page.evaluate(() => {
+    window.batches = [];
+    new MutationObserver(() => window.batches.push(performance.now())).observe(
+      document.querySelector("ol.rows"),
+      { childList: true },
+    );
+  });
+  await page.click("text=Generate demo orders");
+  await page.mouse.move(5, 300);
+  await page.waitForTimeout(3000);
+  const batches = await page.evaluate(() => window.batches);
+  batches.slice(1).forEach((t, i) => {
+    assert.ok(t - batches[i] < 5 || t - batches[i] > 200, `batches ${t - batches[i]} ms apart`);
+  });
+  await rows(page).nth(2).hover();
+  await page.waitForTimeout(400);
+  const first = await rows(page).first().textContent();
+  await page.waitForTimeout(1500);
+  assert.equal(await rows(page).first().textContent(), first);
+  await page.mouse.move(5, 300);
+  await until(async () => (await rows(page).first().textContent()) !== first);
+  await page.click("button:has-text('Pause')");
+  const held = await rows(page).first().textContent();
+  await page.waitForTimeout(1200);
+  assert.equal(await rows(page).first().textContent(), held);
+  await page.waitForSelector("button:has-text('Go on (')");
+  await close();
+});
+
+test("filters of the stream are in the address", async () => {
+  const { page, close } = await open(browser, server.url, "/live?segment=1");
+  await settled(page);
+  assert.equal(await page.locator("select").inputValue(), "1");
+  await page.click("text=Generate demo orders");
+  await until(async () => (await rows(page).count()) > 0, 30_000);
+  await page.fill("input[placeholder=any]", "12747");
+  await page.keyboard.press("Enter");
+  await until(() => page.url().includes("customer=12747"));
+  await close();
+});
+
+test("with reduced motion nothing slides", async () => {
+  const { page, close } = await open(browser, server.url, "/live", { still: true });
+  await settled(page);
+  await until(async () => (await rows(page).count()) > 0, 30_000);
+  const took = await rows(page)
+    .first()
+    .evaluate((r) => getComputedStyle(r).animationDuration);
+  assert.ok(Number.parseFloat(took) < 0.001, took);
+  await close();
+});
+
+test("a lost connection says since when, keeps what is shown, and catches up", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/", { allow: /ERR_|Failed to load/ });
+  await settled(page);
+  await page.waitForSelector(".connection.live");
+  const customers = await page.locator(".tile .value").first().textContent();
+  server.cut();
+  await page.waitForSelector("text=/lost since \\d+:\\d+/", { timeout: 15_000 });
+  await page.screenshot({ path: join(shots, "lost.png") });
+  assert.equal(await page.locator(".tile .value").first().textContent(), customers);
+  await accessible(page, "lost");
+  await page.waitForTimeout(2500);
+  server.mend();
+  await page.waitForSelector(".connection.live", { timeout: 20_000 });
+  await settled(page);
+  quiet(wrong, "lost");
+  await close();
+});
+
+test("opened while the server is away: says so, and fills itself", async () => {
+  const { page, close } = await open(browser, server.url, "/", { allow: /ERR_|Failed to load/ });
+  await settled(page);
+  await page.route("**/api/**", (r) => r.abort());
+  await page.reload();
+  await page.waitForSelector("text=The server does not answer");
+  await page.screenshot({ path: join(shots, "away.png") });
+  await page.unroute("**/api/**");
+  await page.waitForSelector(".tile .value", { timeout: 15_000 });
+  await close();
+});
