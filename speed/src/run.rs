@@ -146,12 +146,11 @@ fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::R
     Ok((shards, cluster.id(&names.orders)))
 }
 
+/// Finds or makes a topic with so many partitions and these settings; how many it has.
+type Ensure<'e> = dyn Fn(&str, u32, &[(&str, &str)]) -> std::result::Result<u32, String> + 'e;
+
 /// Finds or makes the topics that rules need; those by key and the changelogs must fit the shards.
-fn rule_topics(
-    names: &TopicNames,
-    shards: u32,
-    ensure: &dyn Fn(&str, u32, &[(&str, &str)]) -> std::result::Result<u32, String>,
-) -> std::result::Result<(), String> {
+fn rule_topics(names: &TopicNames, shards: u32, ensure: &Ensure<'_>) -> std::result::Result<(), String> {
     let compacted = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")];
     let forever = [("retention.ms", "-1")];
     for name in [&names.clickstream, &names.order_events] {

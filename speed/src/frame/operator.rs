@@ -6,7 +6,7 @@ use std::sync::Arc;
 use data::EventTime;
 use data::base::Base;
 
-use super::{Effects, Origin, Record};
+use super::{Effects, Origin, Record, TopicPartition};
 use crate::rulebook::Edition;
 
 /// A record, understood.
@@ -37,6 +37,8 @@ pub enum Signal<'s> {
     Rules(&'s Arc<Edition>),
     /// No record of an earlier time is expected any more: timers up to here are due.
     Watermark(EventTime),
+    /// The shard begins to follow these partitions, which have records to be read.
+    Backlog(&'s [TopicPartition]),
     /// Time for postponed work, on at most so many keys.
     Work { budget: usize },
 }

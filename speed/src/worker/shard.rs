@@ -99,8 +99,14 @@ impl Shard {
         let facts = reading.facts(&inputs)?;
         let mut cursors = BTreeMap::new();
         let mut memos = BTreeMap::new();
+        let direct = topology.inputs();
+        let mut backlog = Vec::new();
         for (at, facts) in inputs.iter().zip(&facts) {
             let (cursor, said) = Cursor::open(*at, facts, topology, limits)?;
+            // One offset alone may be the mark that a transaction leaves behind.
+            if direct.contains(&at.topic) && facts.end - cursor.position > 1 {
+                backlog.push(*at);
+            }
             cursors.insert(*at, cursor);
             if *at == home {
                 memos = said;
@@ -123,6 +129,7 @@ impl Shard {
             let mut task = (spec.open)(&opening).map_err(failed)?;
             let changelog = TopicPartition { topic: spec.changelog, partition: id };
             restore(&mut *task, changelog, topology, memo.is_some(), reading)?;
+            task.signal(&Signal::Backlog(&backlog), &mut Effects::default());
             shard.tasks.push((Arc::clone(spec), task));
         }
         Ok(shard)

@@ -159,7 +159,7 @@ impl Operator for Alerts {
                 self.memo.watermark = self.memo.watermark.max(at.micros().saturating_sub(1).div_euclid(1000));
                 self.advance(out);
             }
-            Signal::Rules(_) | Signal::Publication(_) | Signal::Work { .. } => {}
+            Signal::Rules(_) | Signal::Publication(_) | Signal::Backlog(_) | Signal::Work { .. } => {}
         }
     }
 

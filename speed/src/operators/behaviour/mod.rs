@@ -173,7 +173,7 @@ impl Operator for Behaviour {
             }
             Signal::Watermark(at) => self.observe(*at, false, out),
             Signal::Work { budget } => self.work(*budget, out),
-            Signal::Publication(_) => {}
+            Signal::Publication(_) | Signal::Backlog(_) => {}
         }
     }
 
