@@ -11,13 +11,36 @@ pub const CUSTOMER_STATE: &str = "customer-state";
 pub const SEGMENT_CHANGES: &str = "segment-changes";
 /// Events of a shop's pages.
 pub const CLICKSTREAM: &str = "clickstream";
+/// `clickstream` keyed by user, where the original is keyed otherwise.
+pub const CLICKSTREAM_BY_USER: &str = "clickstream-by-user";
+/// Orders of the shop and what becomes of them.
+pub const ORDER_EVENTS: &str = "order-events";
+/// `order-events` keyed by user, where the original is keyed otherwise.
+pub const ORDER_EVENTS_BY_USER: &str = "order-events-by-user";
+/// What rules remember of each customer; compacted.
+pub const RULE_STATE: &str = "rule-state";
+/// What patterns remember of each user; compacted.
+pub const ALERT_STATE: &str = "alert-state";
 /// Matches of patterns, as CloudEvents.
 pub const ALERTS: &str = "alerts";
 /// Segments that rules define.
 pub const RULE_SEGMENTS: &str = "rule-segments";
 
-pub const ALL: [&str; 8] =
-    [ORDERS, ORDERS_BY_CUSTOMER, ORDERS_ENRICHED, CUSTOMER_STATE, SEGMENT_CHANGES, CLICKSTREAM, ALERTS, RULE_SEGMENTS];
+pub const ALL: [&str; 13] = [
+    ORDERS,
+    ORDERS_BY_CUSTOMER,
+    ORDERS_ENRICHED,
+    CUSTOMER_STATE,
+    SEGMENT_CHANGES,
+    CLICKSTREAM,
+    CLICKSTREAM_BY_USER,
+    ORDER_EVENTS,
+    ORDER_EVENTS_BY_USER,
+    RULE_STATE,
+    ALERT_STATE,
+    ALERTS,
+    RULE_SEGMENTS,
+];
 
 /// Where goes what could not be decoded from `topic`.
 #[must_use]

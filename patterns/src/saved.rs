@@ -34,6 +34,19 @@ struct SavedRuns {
 /// Start (none: not begun), its time, place of the last node plus one, state.
 type SavedRun = (Option<u64>, i64, u32, StateId);
 
+impl<E> Saved<E> {
+    /// Makes it the state of other patterns, as [`KeyState::rearrange`] does.
+    pub fn rearrange(&mut self, from: &[Option<usize>]) {
+        for (pattern, runs) in std::mem::take(&mut self.runs) {
+            let now = from.iter().position(|from| *from == Some(pattern as usize)).map(u32::try_from);
+            if let Some(Ok(now)) = now {
+                self.runs.push((now, runs));
+            }
+        }
+        self.runs.sort_unstable_by_key(|(pattern, _)| *pattern);
+    }
+}
+
 impl<E: Clone> KeyState<E> {
     /// What has to be written down to restore it exactly.
     #[must_use]

@@ -19,6 +19,7 @@ const EXAMPLES: &str = "Examples:
   speed run --brokers localhost:9092 --lake ./lake       process orders until Ctrl-C
   speed watch --brokers localhost:9092                   live orders with their segments
   speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
+  speed check-rules rules/shipped                        find mistakes in rule files
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
 Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
@@ -40,6 +41,51 @@ pub enum Command {
     /// Show live orders and segment changes as they come
     #[command(after_help = "Examples:\n  speed watch\n  speed watch --json --limit 10 | jq .customer")]
     Watch(WatchArgs),
+    /// Check rule files: scores, segments and patterns
+    #[command(after_help = CHECK_EXAMPLES)]
+    CheckRules(CheckRulesArgs),
+    /// Find the rules' patterns in a file of clicks, without a broker
+    #[command(after_help = DRY_RUN_EXAMPLES)]
+    DryRun(DryRunArgs),
+}
+
+const CHECK_EXAMPLES: &str = "Examples:
+  speed check-rules rules/shipped
+  speed check-rules rules/shipped --json | jq .errors
+
+Prints a line for each mistake, file:line: field: what is wrong and what would be right. Exit status 1 when there are any.";
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckRulesArgs {
+    /// Folder of rule files (*.toml), or one file
+    #[arg(value_name = "DIR")]
+    pub rules: PathBuf,
+    /// Print exactly one JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+const DRY_RUN_EXAMPLES: &str = "Examples:
+  speed dry-run --rules rules/shipped --input clicks.csv
+  speed dry-run --rules rules/shipped/patterns.toml --input clicks.jsonl --explain | jq 'select(.kind == \"near\")'
+
+Prints a line of JSON for each alert: pattern, key, kind, alert_type, rows and event_ts by stage, ts. Rows are those of the
+input, from 0.";
+
+#[derive(Clone, Debug, Args)]
+pub struct DryRunArgs {
+    /// Folder of rule files (*.toml), or one file
+    #[arg(long, env = "CLIENTELE_RULES", value_name = "DIR")]
+    pub rules: PathBuf,
+    /// Clicks: CSV with a header, or JSON lines (.jsonl)
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Tell also of runs that began and came to nothing, and what refused which row
+    #[arg(long)]
+    pub explain: bool,
+    /// How late an event may be, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    pub lateness_ms: u32,
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -94,6 +140,9 @@ pub struct RunArgs {
     /// Read dates such as 3/4/2011 as mdy or dmy, or by a pattern [default: mdy; ISO 8601 needs none]
     #[arg(long, env = "CLIENTELE_DATE_FORMAT", value_name = "FORMAT")]
     pub date_format: Option<String>,
+    /// Folder of rule files: scores, segments and patterns over clicks and orders of the shop; a changed file takes effect at once
+    #[arg(long, env = "CLIENTELE_RULES", value_name = "DIR")]
+    pub rules: Option<PathBuf>,
     /// Leave the archive of orders in the lake to another process
     #[arg(long)]
     pub no_archive: bool,

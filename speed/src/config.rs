@@ -1,7 +1,7 @@
 //! What a run is asked for: a TOML file, then the environment, then flags; checked once.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data::kafka::KafkaSettings;
@@ -29,6 +29,7 @@ pub struct RawConfig {
     from: Option<String>,
     workers: Option<u32>,
     listen: Option<String>,
+    rules: Option<PathBuf>,
     date_format: Option<String>,
     kafka: KafkaSettings,
     topics: TopicNames,
@@ -84,6 +85,8 @@ pub struct Config {
     pub archive_every: Option<Duration>,
     pub lateness: Duration,
     pub idleness: Duration,
+    /// The folder of rules; `None` for none.
+    pub rules: Option<PathBuf>,
 }
 
 impl RawConfig {
@@ -163,6 +166,7 @@ impl RawConfig {
             archive_every: archives.then_some(archive_every),
             lateness: seconds(self.time.lateness_seconds, 10),
             idleness: seconds(self.time.idleness_seconds, 30),
+            rules: args.rules.clone().or_else(|| self.rules.clone()),
         })
     }
 

@@ -14,6 +14,10 @@ pub enum Error {
     Setting { name: &'static str, reason: String },
     #[error(transparent)]
     Lake(#[from] data::lake::Error),
+    #[error("{} in the rules:\n{}", mistakes(.0.len()), listed(.0))]
+    Rules(Vec<rules::RuleError>),
+    #[error(transparent)]
+    DryRun(#[from] rules::DryRunError),
     #[error("{0}")]
     Kafka(String),
     #[error("{0}")]
@@ -27,8 +31,16 @@ impl Error {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config { .. } | Self::Setting { .. } => 2,
+            Self::Config { .. } | Self::Setting { .. } | Self::Rules(_) => 2,
             _ => 1,
         }
     }
+}
+
+fn mistakes(count: usize) -> String {
+    if count == 1 { "a mistake".to_owned() } else { format!("{count} mistakes") }
+}
+
+fn listed(errors: &[rules::RuleError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

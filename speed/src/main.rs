@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use data::lake::Lake;
 use serde::Serialize;
-use speed::cli::{Cli, Command, RunArgs, StatusArgs, VerifyArgs, WatchArgs};
+use speed::cli::{CheckRulesArgs, Cli, Command, RunArgs, StatusArgs, VerifyArgs, WatchArgs};
 use speed::config::RawConfig;
 use speed::error::{Error, Result};
 use speed::verify::{self, verify};
@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Status(args) => status(&args),
         Command::Verify(args) => prove(&args),
         Command::Watch(args) => watch(&args),
+        Command::CheckRules(args) => check_rules(&args),
+        Command::DryRun(args) => speed::dry_run::dry_run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,
@@ -87,6 +89,12 @@ fn watch(args: &WatchArgs) -> Result<ExitCode> {
     let duration = args.seconds.map(Duration::from_secs);
     speed::watch::watch(&place, Wishes { json: args.json, limit: args.limit, duration })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_rules(args: &CheckRulesArgs) -> Result<ExitCode> {
+    let report = speed::dry_run::check(&args.rules);
+    print(&report, args.json)?;
+    Ok(if report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn runtime() -> Result<Runtime> {

@@ -21,7 +21,8 @@ use crate::http::{self, Health};
 use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, Spans};
 use crate::lag::{self, LagWatch};
 use crate::operators::segments::{Reading, Shelf};
-use crate::topology::{Plan, Topology, topology};
+use crate::rulebook::{self, Found, Rulebook};
+use crate::topology::{Plan, TopicNames, Topology, topology};
 use crate::worker::port::{Failure, Writing};
 use crate::worker::{Step, Worker};
 
@@ -63,8 +64,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     let lake = Lake::open_existing(&config.place.lake)?;
     let stopped = || shared.stop.load(Ordering::Relaxed);
     let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
+    let (book, rule_watch) = open_rules(&config)?.unzip();
     let plan = tokio::select! {
-        plan = prepare(&config, &lake) => plan?,
+        plan = prepare(&config, &lake, book.clone()) => plan?,
         () = shared.stopped() => return Ok(()),
     };
     let topology = Arc::new(topology(&plan));
@@ -74,6 +76,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     let mut threads = start_workers(&config, &shared, &catalog, &topology);
     threads.extend(start_archiver(&config, &plan, lake, &shared)?);
     threads.push(start_lag_watch(&config, &plan, &shared)?);
+    threads.extend(book.zip(rule_watch).map(|(book, watch)| start_rule_watch(watch, book, &shared)));
     observe(&shared, &catalog).await;
     for thread in threads {
         if thread.join().is_err() {
@@ -85,25 +88,26 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
 }
 
 /// Sees to it that the topics are there, and says what the operators are laid over.
-async fn prepare(config: &Config, lake: &Lake) -> Result<Plan> {
-    let rules = match lake.snapshot(Table::Orders, None).await? {
+async fn prepare(config: &Config, lake: &Lake, rules: Option<Arc<Rulebook>>) -> Result<Plan> {
+    let cleaning = match lake.snapshot(Table::Orders, None).await? {
         Some(orders) => orders.rules()?,
         None => data::Rules::default(),
     };
-    let reading = Reading { rules, dates: config.dates.clone() };
+    let reading = Reading { rules: cleaning, dates: config.dates.clone() };
     let publications = lake.snapshot(Table::Publications, None).await?;
     let lake_id = publications.map_or_else(|| Ok(String::new()), |table| table.id())?.into();
     let (place, delivery) = (config.place.clone(), config.delivery);
     let (lateness, idleness) = (config.lateness, config.idleness);
     let prepared = tokio::task::spawn_blocking(move || {
-        let (shards, orders_id) = topics(&place, delivery)?;
-        Ok(Plan { topics: place.topics, shards, orders_id: orders_id.into(), lake_id, reading, lateness, idleness })
+        let (shards, orders_id) = topics(&place, delivery, rules.is_some())?;
+        let orders_id = orders_id.into();
+        Ok(Plan { topics: place.topics, shards, orders_id, lake_id, reading, lateness, idleness, rules })
     });
     prepared.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
 }
 
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
-fn topics(place: &Place, delivery: Delivery) -> std::result::Result<(u32, String), String> {
+fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
     let cluster = Topics::new(&place.kafka)?;
     if delivery == Delivery::ExactlyOnce && cluster.is_embedded() {
@@ -136,7 +140,72 @@ fn topics(place: &Place, delivery: Delivery) -> std::result::Result<(u32, String
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
         ensure(name, shards, &[])?;
     }
+    if with_rules {
+        rule_topics(names, shards, &ensure)?;
+    }
     Ok((shards, cluster.id(&names.orders)))
+}
+
+/// Finds or makes a topic with so many partitions and these settings; how many it has.
+type Ensure<'e> = dyn Fn(&str, u32, &[(&str, &str)]) -> std::result::Result<u32, String> + 'e;
+
+/// Finds or makes the topics that rules need; those by key and the changelogs must fit the shards.
+fn rule_topics(names: &TopicNames, shards: u32, ensure: &Ensure<'_>) -> std::result::Result<(), String> {
+    let compacted = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")];
+    let forever = [("retention.ms", "-1")];
+    for name in [&names.clickstream, &names.order_events] {
+        // As many as shards: what is keyed by user then comes in order, and is not handed on.
+        ensure(name, shards, &[])?;
+        ensure(&data::topics::dead_letter(name), shards, &[])?;
+    }
+    let fixed: [(&String, &[(&str, &str)]); 4] = [
+        (&names.clickstream_by_user, &forever),
+        (&names.order_events_by_user, &forever),
+        (&names.rule_state, &compacted),
+        (&names.alert_state, &compacted),
+    ];
+    for (name, configs) in fixed {
+        let found = ensure(name, shards, configs)?;
+        if found != shards {
+            return Err(format!("topic {name} has {found} partitions, but there are {shards} shards: delete it"));
+        }
+    }
+    ensure(&names.rule_segments, shards, &compacted)?;
+    ensure(&names.alerts, shards, &[])?;
+    Ok(())
+}
+
+/// Looks at the rules' folder until the run stops.
+fn start_rule_watch(mut watch: rulebook::Watch, book: Arc<Rulebook>, shared: &Arc<Shared>) -> JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        let metrics = &shared.health.metrics;
+        while !shared.waited(rulebook::LOOK_EVERY) {
+            match watch.look(&book) {
+                Found::Unchanged => {}
+                Found::Changed(difference) => {
+                    metrics.rules_edition.set(i64::try_from(book.newest().number).unwrap_or_default());
+                    metrics.rules_broken.set(0);
+                    let rulebook::Difference { unchanged, changed, added, removed } = difference;
+                    tracing::info!(?changed, ?added, ?removed, unchanged = unchanged.len(), "rules changed");
+                }
+                Found::Refused(errors) => {
+                    metrics.rules_refused.inc();
+                    metrics.rules_broken.set(1);
+                    for error in errors {
+                        tracing::error!("rules refused, the old ones stay in force: {error}");
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Reads the rules, if a run is to have any.
+fn open_rules(config: &Config) -> Result<Option<(Arc<Rulebook>, rulebook::Watch)>> {
+    let Some(path) = &config.rules else { return Ok(None) };
+    let (book, watch) = rulebook::Watch::open(path).map_err(Error::Rules)?;
+    Ok(Some((Arc::new(book), watch)))
 }
 
 fn start_workers(

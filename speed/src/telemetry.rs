@@ -50,6 +50,9 @@ pub struct Metrics {
     pub shards: Gauge,
     pub publication: Gauge,
     pub publication_age: Gauge,
+    pub rules_edition: Gauge,
+    pub rules_refused: Counter,
+    pub rules_broken: Gauge,
     pub lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_failing: Gauge,
@@ -73,6 +76,9 @@ impl Default for Metrics {
             shards: Gauge::default(),
             publication: Gauge::default(),
             publication_age: Gauge::default(),
+            rules_edition: Gauge::default(),
+            rules_refused: Counter::default(),
+            rules_broken: Gauge::default(),
             lag: Family::default(),
             archive_lag: Family::default(),
             archive_failing: Gauge::default(),
@@ -105,6 +111,10 @@ impl Default for Metrics {
         registry.register("archive_failing", "1 while the lake cannot be written or the topic read", failing);
         let lost = metrics.archive_lost.clone();
         registry.register("archive_lost", "1 when retention deleted lines before they were archived", lost);
+        let [edition, broken] = [&metrics.rules_edition, &metrics.rules_broken].map(Clone::clone);
+        registry.register("rules_edition", "How often rules came into force in this process", edition);
+        registry.register("rules_refused", "Changed rule files that were refused", metrics.rules_refused.clone());
+        registry.register("rules_broken", "1 while the rule files have mistakes and older rules are in force", broken);
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use data::topics::dead_letter;
 
 use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId, split_memo};
+use crate::operators::alerts::{self, Alerts};
+use crate::operators::behaviour::{self, Behaviour};
 use crate::operators::segments::{self, Reading, Segments, Settings, Shelf};
+use crate::rulebook::Rulebook;
 
 /// What a topology is made for.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Plan {
     /// How late an event may be, and when a partition counts as idle.
     pub lateness: Duration,
     pub idleness: Duration,
+    /// What the user's rules say; without any, clicks and orders of the shop are not read.
+    pub rules: Option<Arc<Rulebook>>,
 }
 
 /// The names of the topics.
@@ -33,6 +38,14 @@ pub struct TopicNames {
     pub orders_enriched: String,
     pub customer_state: String,
     pub segment_changes: String,
+    pub clickstream: String,
+    pub clickstream_by_user: String,
+    pub order_events: String,
+    pub order_events_by_user: String,
+    pub rule_state: String,
+    pub rule_segments: String,
+    pub alert_state: String,
+    pub alerts: String,
 }
 
 impl Default for TopicNames {
@@ -44,6 +57,14 @@ impl Default for TopicNames {
             orders_enriched: topics::ORDERS_ENRICHED.to_owned(),
             customer_state: topics::CUSTOMER_STATE.to_owned(),
             segment_changes: topics::SEGMENT_CHANGES.to_owned(),
+            clickstream: topics::CLICKSTREAM.to_owned(),
+            clickstream_by_user: topics::CLICKSTREAM_BY_USER.to_owned(),
+            order_events: topics::ORDER_EVENTS.to_owned(),
+            order_events_by_user: topics::ORDER_EVENTS_BY_USER.to_owned(),
+            rule_state: topics::RULE_STATE.to_owned(),
+            rule_segments: topics::RULE_SEGMENTS.to_owned(),
+            alert_state: topics::ALERT_STATE.to_owned(),
+            alerts: topics::ALERTS.to_owned(),
         }
     }
 }
@@ -62,6 +83,14 @@ impl TopicNames {
             ("topics.orders_enriched", &self.orders_enriched),
             ("topics.customer_state", &self.customer_state),
             ("topics.segment_changes", &self.segment_changes),
+            ("topics.clickstream", &self.clickstream),
+            ("topics.clickstream_by_user", &self.clickstream_by_user),
+            ("topics.order_events", &self.order_events),
+            ("topics.order_events_by_user", &self.order_events_by_user),
+            ("topics.rule_state", &self.rule_state),
+            ("topics.rule_segments", &self.rule_segments),
+            ("topics.alert_state", &self.alert_state),
+            ("topics.alerts", &self.alerts),
         ];
         names.into_iter().find(|(_, name)| !legal(name)).map_or(Ok(()), |(setting, name)| {
             Err((
@@ -79,10 +108,53 @@ pub const START_ANEW: &str = "start anew: another --group, and the topics custom
 /// The operators that run: one line each.
 #[must_use]
 pub fn topology(plan: &Plan) -> Topology {
-    let mut topology = Topology { topics: Vec::new(), shards: plan.shards, home: TopicId(0), operators: Vec::new() };
+    let rules = plan.rules.clone();
+    let mut topology =
+        Topology { topics: Vec::new(), shards: plan.shards, home: TopicId(0), operators: Vec::new(), rules };
     topology.home = topology.topic(&plan.topics.orders_by_customer);
     segments(plan, &mut topology);
+    if let Some(book) = &plan.rules {
+        behaviour(plan, book, &mut topology);
+        alerts(plan, book, &mut topology);
+    }
     topology
+}
+
+fn behaviour(plan: &Plan, book: &Arc<Rulebook>, topology: &mut Topology) {
+    let names = &plan.topics;
+    let input = |topology: &mut Topology, name: &str, by_key: &str| Input {
+        topic: topology.topic(name),
+        name: name.to_owned(),
+        by_key: topology.topic(by_key),
+        dead_letters: Some(topology.topic(&dead_letter(name))),
+    };
+    let clicks = input(topology, &names.clickstream, &names.clickstream_by_user);
+    let orders = input(topology, &names.order_events, &names.order_events_by_user);
+    let topics = behaviour::Topics {
+        orders: [orders.topic, orders.by_key],
+        state: topology.topic(&names.rule_state),
+        segments: topology.topic(&names.rule_segments),
+        changes: topology.topic(&names.segment_changes),
+    };
+    let book = Arc::clone(book);
+    topology.add(plan, behaviour::NAME, vec![clicks, orders], topics.state, move |opening| {
+        Ok(Behaviour::open(topics, opening.shard, book.newest(), opening.memo)?)
+    });
+}
+
+fn alerts(plan: &Plan, book: &Arc<Rulebook>, topology: &mut Topology) {
+    let names = &plan.topics;
+    let input = Input {
+        topic: topology.topic(&names.clickstream),
+        name: names.clickstream.clone(),
+        by_key: topology.topic(&names.clickstream_by_user),
+        dead_letters: None,
+    };
+    let topics = alerts::Topics { state: topology.topic(&names.alert_state), alerts: topology.topic(&names.alerts) };
+    let book = Arc::clone(book);
+    topology.add(plan, alerts::NAME, vec![input], topics.state, move |opening| {
+        Ok(Alerts::open(topics, opening.shard, &book.newest(), opening.memo)?)
+    });
 }
 
 fn segments(plan: &Plan, topology: &mut Topology) {
@@ -117,6 +189,8 @@ pub struct Topology {
     /// The topic whose partitions stand for the shards: who is assigned one runs the shard. A topic by key.
     pub home: TopicId,
     pub operators: Vec<Arc<OperatorSpec>>,
+    /// Where rules are found that were read anew.
+    pub rules: Option<Arc<Rulebook>>,
 }
 
 /// How an operator is made for a shard.

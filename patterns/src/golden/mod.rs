@@ -7,7 +7,7 @@ mod clicks;
 mod conditions;
 mod line;
 mod run;
-mod schema;
+pub mod schema;
 
 pub use build::{Built, build};
 pub use clicks::{Click, read_clicks};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use data::EventTime;
 use data::base::Base;
 
-use super::{Effects, Origin, Record};
+use super::{Effects, Origin, Record, TopicPartition};
+use crate::rulebook::Edition;
 
 /// A record, understood.
 #[derive(Debug)]
@@ -32,8 +33,12 @@ pub struct Refusal {
 pub enum Signal<'s> {
     /// A publication was loaded; the first one comes before any record (L-5).
     Publication(&'s Arc<Base>),
+    /// The rules were read anew; the first ones come before any record.
+    Rules(&'s Arc<Edition>),
     /// No record of an earlier time is expected any more: timers up to here are due.
     Watermark(EventTime),
+    /// The shard begins to follow these partitions, which have records to be read.
+    Backlog(&'s [TopicPartition]),
     /// Time for postponed work, on at most so many keys.
     Work { budget: usize },
 }

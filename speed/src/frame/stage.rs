@@ -88,6 +88,7 @@ impl<O: Operator> Stage<O> {
 
 impl<O: Operator> Task for Stage<O> {
     fn record(&mut self, record: &Record<'_>, cell: i64, out: &mut Effects) {
+        self.watermarks.came(record.at);
         let Some(input) = self.input(record.at.topic) else { return };
         let refuse = |refusal: &Refusal, out: &mut Effects| {
             if let Some(topic) = input.dead_letters {
@@ -121,6 +122,11 @@ impl<O: Operator> Task for Stage<O> {
     }
 
     fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
+        if let Signal::Backlog(partitions) = signal {
+            let reads = |topic| self.input(topic).is_some();
+            let ours: Vec<_> = partitions.iter().copied().filter(|at| reads(at.topic)).collect();
+            self.watermarks.await_backlog(&ours);
+        }
         self.operator.signal(signal, out);
     }
 

@@ -27,6 +27,10 @@ struct Clocks {
     partitions: BTreeMap<TopicPartition, Progress>,
     /// The newest event of whoever had the shard before; goes on with the clock when no partition does.
     before: Option<Progress>,
+    /// Partitions that have records to read of which none has come yet: their times are not known.
+    awaited: BTreeSet<TopicPartition>,
+    /// When the clock was looked at first while some were awaited.
+    awaiting: Option<Duration>,
     reached: EventTime,
 }
 
@@ -51,8 +55,23 @@ impl Watermarks {
     pub fn new(lateness: Duration, idleness: Duration, reached: Option<Reached>) -> Self {
         let before = reached.map(|reached| Progress { newest: reached.newest, seen: Duration::ZERO, fresh: true });
         let reached = reached.map_or(EventTime::from_micros(i64::MIN), |reached| reached.watermark);
-        let now = Clocks { partitions: BTreeMap::new(), before, reached };
+        let partitions = BTreeMap::new();
+        let now = Clocks { partitions, before, awaited: BTreeSet::new(), awaiting: None, reached };
         Self { lateness, idleness, committed: now.clone(), now }
+    }
+
+    /// These partitions have a backlog: event time waits for the first record of each, since it may be older than all that
+    /// the others have; but no longer than for a partition that is idle.
+    pub fn await_backlog(&mut self, partitions: &[TopicPartition]) {
+        self.now.awaited.extend(partitions);
+        self.commit();
+    }
+
+    /// A record of the partition has come, whoever it is for.
+    pub fn came(&mut self, partition: TopicPartition) {
+        if !self.now.awaited.is_empty() {
+            self.now.awaited.remove(&partition);
+        }
     }
 
     pub fn observe(&mut self, partition: TopicPartition, at: EventTime) {
@@ -65,6 +84,12 @@ impl Watermarks {
     /// The watermark at the clock's `now`, when it has moved. It never goes back.
     pub fn advance(&mut self, now: Duration) -> Option<EventTime> {
         let Self { lateness, idleness, now: clocks, .. } = self;
+        if !clocks.awaited.is_empty() {
+            if now.saturating_sub(*clocks.awaiting.get_or_insert(now)) < *idleness {
+                return None;
+            }
+            clocks.awaited.clear();
+        }
         let mut active: Option<EventTime> = None;
         let mut idle: Option<EventTime> = None;
         for progress in clocks.partitions.values_mut() {
@@ -91,7 +116,7 @@ impl Watermarks {
     /// What [`Watermarks::advance`] said last, and the newest event; `None` before the first.
     #[must_use]
     pub fn reached(&self) -> Option<Reached> {
-        let Clocks { partitions, before, reached } = &self.now;
+        let Clocks { partitions, before, reached, .. } = &self.now;
         let newest = partitions.values().chain(before).map(|progress| progress.newest).max()?;
         Some(Reached { newest, watermark: *reached })
     }
@@ -194,6 +219,29 @@ mod tests {
         assert_eq!(next.advance(clock(37)), Some(second(125)), "no partition has an event, and time goes on");
         next.observe(partition(0), second(60));
         assert_eq!(next.advance(clock(38)), None, "what was late for the one before is late for this one");
+    }
+
+    #[test]
+    fn a_backlog_is_not_late_because_another_partition_is_read_first() {
+        let clock = Duration::from_secs;
+        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        watermarks.await_backlog(&[partition(0), partition(1)]);
+        watermarks.came(partition(0));
+        watermarks.observe(partition(0), second(9_000));
+        assert_eq!(watermarks.advance(clock(1)), None, "partition 1 may begin much earlier");
+        watermarks.roll_back();
+        watermarks.came(partition(0));
+        watermarks.observe(partition(0), second(9_000));
+        assert_eq!(watermarks.advance(clock(2)), None, "an abort forgets what came");
+        watermarks.came(partition(1));
+        watermarks.observe(partition(1), second(100));
+        assert_eq!(watermarks.advance(clock(3)), Some(second(95)));
+        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        watermarks.await_backlog(&[partition(1)]);
+        watermarks.observe(partition(0), second(9_000));
+        assert_eq!(watermarks.advance(clock(1)), None);
+        watermarks.observe(partition(0), second(9_001));
+        assert_eq!(watermarks.advance(clock(31)), Some(second(8_996)), "it waits no longer than for an idle one");
     }
 
     #[test]

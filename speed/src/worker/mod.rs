@@ -78,6 +78,8 @@ pub struct Worker<P> {
     /// The one that every shard was told of. `None` behind an abort, which takes shards back to the one they committed
     /// under, and when a shard is new.
     publication: Option<i64>,
+    /// The edition of the rules that every shard was told of; `None` as for the publication.
+    edition: Option<u64>,
     effects: Effects,
     epoch: Option<Epoch>,
 }
@@ -111,6 +113,7 @@ impl<P: Reading + Writing> Worker<P> {
             partitions,
             changes: VecDeque::new(),
             publication: None,
+            edition: None,
             effects: Effects::default(),
             epoch: None,
         })
@@ -156,6 +159,7 @@ impl<P: Reading + Writing> Worker<P> {
         if self.epoch.is_none() {
             self.take_changes(step)?;
             self.take_publication()?;
+            self.take_rules();
         }
         if self.shards.is_empty() {
             return self.port.poll(self.limits.poll_wait, 1, &mut |_| ()).map(drop);
@@ -216,7 +220,7 @@ impl<P: Reading + Writing> Worker<P> {
                     shards.insert(id, shard);
                     port.follow(&from, &[])?;
                     // Told only when every change is dealt with: what it then has to say is committed while it is here.
-                    self.publication = None;
+                    (self.publication, self.edition) = (None, None);
                     step.opened.push(id);
                 }
             }
@@ -243,6 +247,17 @@ impl<P: Reading + Writing> Worker<P> {
             }
         }
         Ok(())
+    }
+
+    /// Takes up rules that were read anew, between epochs.
+    fn take_rules(&mut self) {
+        let Some(edition) = self.topology.rules.as_ref().map(|book| book.newest()) else { return };
+        if self.edition != Some(edition.number) {
+            self.edition = Some(edition.number);
+            for shard in self.shards.values_mut() {
+                shard.signal(&Signal::Rules(&edition), &mut self.effects);
+            }
+        }
     }
 
     /// Reads once; how many records came.
@@ -299,7 +314,7 @@ impl<P: Reading + Writing> Worker<P> {
     /// Goes back to the last commit: producer, operators and positions.
     fn abort(&mut self) -> Result<()> {
         self.epoch = None;
-        self.publication = None;
+        (self.publication, self.edition) = (None, None);
         self.effects.clear();
         self.port.abort()?;
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));

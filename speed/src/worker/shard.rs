@@ -17,6 +17,8 @@ pub struct Shard {
     home: TopicPartition,
     tasks: Vec<(Arc<OperatorSpec>, Box<dyn Task>)>,
     cursors: BTreeMap<TopicPartition, Cursor>,
+    /// Memos of operators that do not run now: kept for when they do again.
+    absent: BTreeMap<String, String>,
     /// Something happened that is not committed.
     touched: bool,
     /// An operator has postponed work.
@@ -97,14 +99,23 @@ impl Shard {
         let facts = reading.facts(&inputs)?;
         let mut cursors = BTreeMap::new();
         let mut memos = BTreeMap::new();
+        let direct = topology.inputs();
+        let mut backlog = Vec::new();
         for (at, facts) in inputs.iter().zip(&facts) {
             let (cursor, said) = Cursor::open(*at, facts, topology, limits)?;
+            // One offset alone may be the mark that a transaction leaves behind.
+            if direct.contains(&at.topic) && facts.end - cursor.position > 1 {
+                backlog.push(*at);
+            }
             cursors.insert(*at, cursor);
             if *at == home {
                 memos = said;
             }
         }
-        let mut shard = Self { id, home, tasks: Vec::new(), cursors, touched: false, more_work: true };
+        let runs = |name: &str| topology.operators.iter().any(|spec| spec.name == name);
+        let absent = memos.iter().filter(|(name, _)| !runs(name)).map(|(name, memo)| (name.clone(), memo.clone()));
+        let absent = absent.collect();
+        let mut shard = Self { id, home, tasks: Vec::new(), cursors, absent, touched: false, more_work: true };
         for (operator, spec) in topology.operators.iter().enumerate() {
             let memo = memos.get(spec.name).map(String::as_str);
             let opening = Opening { shard: id, shards: topology.shards, operator, shelf, memo };
@@ -118,6 +129,7 @@ impl Shard {
             let mut task = (spec.open)(&opening).map_err(failed)?;
             let changelog = TopicPartition { topic: spec.changelog, partition: id };
             restore(&mut *task, changelog, topology, memo.is_some(), reading)?;
+            task.signal(&Signal::Backlog(&backlog), &mut Effects::default());
             shard.tasks.push((Arc::clone(spec), task));
         }
         Ok(shard)
@@ -186,6 +198,7 @@ impl Shard {
             task.tick(now, out);
         }
         self.touched |= out.len() > before;
+        self.more_work |= std::mem::take(&mut out.more_work);
         if std::mem::take(&mut self.more_work) {
             self.signal(&Signal::Work { budget }, out);
         }
@@ -202,7 +215,7 @@ impl Shard {
             return;
         }
         self.touched = true;
-        let mut memos = BTreeMap::new();
+        let mut memos = self.absent.clone();
         for (spec, task) in &mut self.tasks {
             let mut memo = String::new();
             task.end_epoch(EpochEnd::Flush { memo: &mut memo }, out);

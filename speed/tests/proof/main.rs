@@ -5,6 +5,7 @@ mod archive;
 mod faults;
 mod inputs;
 mod programs;
+mod rules;
 mod status;
 mod support;
 mod verify;

@@ -53,18 +53,32 @@ impl World {
             orders_enriched: name("enriched"),
             customer_state: name("state"),
             segment_changes: name("changes"),
+            clickstream: name("clicks"),
+            clickstream_by_user: name("clicks-by-user"),
+            order_events: name("shop-orders"),
+            order_events_by_user: name("shop-orders-by-user"),
+            rule_state: name("rule-state"),
+            rule_segments: name("rule-segments"),
+            alert_state: name("alert-state"),
+            alerts: name("alerts"),
         }
     }
 
     pub fn config(&self) -> String {
-        let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes } = self.names();
+        let names = self.names();
+        let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes, .. } = &names;
+        let TopicNames { clickstream, clickstream_by_user, order_events, order_events_by_user, .. } = &names;
+        let TopicNames { rule_state, rule_segments, alert_state, alerts, .. } = &names;
         let (lake, brokers) = (self.lake_path(), &self.bootstrap);
         let lake = lake.display();
         let more: String = self.properties.iter().map(|(name, value)| format!("\"{name}\" = '{value}'\n")).collect();
         format!(
             "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n{more}[archive]\ninterval_seconds = 1\n[topics]\n\
              orders = '{orders}'\norders_by_customer = '{orders_by_customer}'\norders_enriched = '{orders_enriched}'\n\
-             customer_state = '{customer_state}'\nsegment_changes = '{segment_changes}'\n"
+             customer_state = '{customer_state}'\nsegment_changes = '{segment_changes}'\n\
+             clickstream = '{clickstream}'\nclickstream_by_user = '{clickstream_by_user}'\norder_events = '{order_events}'\n\
+             order_events_by_user = '{order_events_by_user}'\nrule_state = '{rule_state}'\nrule_segments = '{rule_segments}'\n\
+             alert_state = '{alert_state}'\nalerts = '{alerts}'\n"
         )
     }
 

@@ -91,6 +91,7 @@ impl Scene {
             reading,
             lateness: Duration::from_secs(1),
             idleness,
+            rules: None,
         };
         let mut topology = topology(&plan);
         let sessions = add_sessions(&plan, &mut topology);

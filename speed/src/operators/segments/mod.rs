@@ -300,7 +300,7 @@ impl Operator for Segments {
                 self.turn(view, Cause::Publication, out);
             }
             Signal::Work { budget } => self.work(*budget, out),
-            Signal::Publication(_) | Signal::Watermark(_) => {}
+            Signal::Publication(_) | Signal::Rules(_) | Signal::Watermark(_) | Signal::Backlog(_) => {}
         }
     }
 

@@ -1,0 +1,413 @@
+//! Events of the two topics, and their fields.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::EventTime;
+use crate::error::EventError;
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Clickstream,
+    OrderEvents,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Time,
+}
+
+/// A field of a topic's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A text, by its place.
+    Text(u8),
+    Price,
+    Time,
+}
+
+const CLICK: [&str; 10] = [
+    "event_id",
+    "event_type",
+    "user_id",
+    "user_session",
+    "product_id",
+    "product_name",
+    "category_code",
+    "brand",
+    "page_url",
+    "category_id",
+];
+const ORDER: [&str; 4] = ["event_id", "order_status", "user_id", "order_id"];
+/// Both topics have the event's own id and its user in the same places.
+const EVENT_ID: u8 = 0;
+const USER_ID: u8 = 2;
+
+impl Topic {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clickstream => "clickstream",
+            Self::OrderEvents => "order-events",
+        }
+    }
+
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Clickstream, Self::OrderEvents].into_iter().find(|topic| topic.name() == name)
+    }
+
+    const fn texts(self) -> &'static [&'static str] {
+        match self {
+            Self::Clickstream => &CLICK,
+            Self::OrderEvents => &ORDER,
+        }
+    }
+
+    const fn time(self) -> &'static str {
+        match self {
+            Self::Clickstream => "event_time",
+            Self::OrderEvents => "order_time",
+        }
+    }
+
+    /// The names of all fields.
+    pub fn fields(self) -> impl Iterator<Item = &'static str> {
+        self.texts().iter().copied().chain(["price", self.time()])
+    }
+
+    /// The field of this name; `type`, `status` and `time` are short for `event_type`, `order_status` and the event's time.
+    #[must_use]
+    pub fn field(self, name: &str) -> Option<Field> {
+        let name = match (self, name) {
+            (Self::Clickstream, "type") => "event_type",
+            (Self::OrderEvents, "status") => "order_status",
+            (_, "time") => self.time(),
+            _ => name,
+        };
+        if name == "price" {
+            return Some(Field::Price);
+        }
+        if name == self.time() {
+            return Some(Field::Time);
+        }
+        let place = self.texts().iter().position(|field| *field == name)?;
+        u8::try_from(place).ok().map(Field::Text)
+    }
+
+    /// A field's full name.
+    #[must_use]
+    pub fn name_of(self, field: Field) -> &'static str {
+        match field {
+            Field::Text(place) => self.texts().get(usize::from(place)).copied().unwrap_or_default(),
+            Field::Price => "price",
+            Field::Time => self.time(),
+        }
+    }
+}
+
+impl Field {
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Price => Kind::Number,
+            Self::Time => Kind::Time,
+        }
+    }
+}
+
+/// An event. Copies share their fields.
+#[derive(Clone, Debug)]
+pub struct Event(Arc<Fields>);
+
+#[derive(Debug, PartialEq)]
+struct Fields {
+    at: EventTime,
+    /// Not a number if there is none.
+    price: f64,
+    /// Where the input has it, from 0; for a dry run.
+    row: u64,
+    /// Where each text ends.
+    ends: [u32; CLICK.len()],
+    texts: Box<str>,
+}
+
+impl Event {
+    /// An event of these texts, which stand in the order of the topic's fields.
+    #[must_use]
+    pub fn new(at: EventTime, price: Option<f64>, texts: &[&str], row: u64) -> Self {
+        let mut ends = [0; CLICK.len()];
+        let mut all = String::with_capacity(texts.iter().map(|text| text.len()).sum());
+        for (place, end) in ends.iter_mut().enumerate() {
+            all.push_str(texts.get(place).copied().unwrap_or_default());
+            *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        }
+        Self(Arc::new(Fields { at, price: price.unwrap_or(f64::NAN), row, ends, texts: all.into_boxed_str() }))
+    }
+
+    /// Reads a record's value. One without an `event_id` is given `id`, and one without a `user_id` is no event.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn from_json(topic: Topic, value: &[u8], id: &str, row: u64) -> Result<Self, EventError> {
+        let json = |source: serde_json::Error| EventError::Json(source.to_string());
+        match topic {
+            Topic::Clickstream => {
+                let click: Click = serde_json::from_slice(value).map_err(json)?;
+                let texts = [
+                    &click.event_id,
+                    &click.event_type,
+                    &click.user_id,
+                    &click.user_session,
+                    &click.product_id,
+                    &click.product_name,
+                    &click.category_code,
+                    &click.brand,
+                    &click.page_url,
+                    &click.category_id,
+                ];
+                Self::read(topic, &click.event_time, &click.price, &texts.map(|text| text.0.as_ref()), id, row)
+            }
+            Topic::OrderEvents => {
+                let order: Order = serde_json::from_slice(value).map_err(json)?;
+                let texts = [&order.event_id, &order.order_status, &order.user_id, &order.order_id];
+                Self::read(topic, &order.order_time, &order.price, &texts.map(|text| text.0.as_ref()), id, row)
+            }
+        }
+    }
+
+    /// Makes an event of texts in the order of the topic's fields.
+    pub(crate) fn read(
+        topic: Topic,
+        time: &Loose<'_>,
+        price: &Loose<'_>,
+        texts: &[&str],
+        id: &str,
+        row: u64,
+    ) -> Result<Self, EventError> {
+        let missing = |field: Field| EventError::Missing(topic.name_of(field));
+        let user = texts.get(usize::from(USER_ID)).copied().unwrap_or_default();
+        if user.is_empty() {
+            return Err(missing(Field::Text(USER_ID)));
+        }
+        if topic == Topic::OrderEvents && texts.get(3).copied().unwrap_or_default().is_empty() {
+            return Err(missing(Field::Text(3)));
+        }
+        if time.0.is_empty() {
+            return Err(missing(Field::Time));
+        }
+        let at = time.time().ok_or_else(|| EventError::Time { field: topic.time(), value: time.0.to_string() })?;
+        let price = match price.0.trim() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| EventError::Price(text.to_owned()))?),
+        };
+        if texts.first().copied().unwrap_or_default().is_empty() {
+            let mut all = texts.to_vec();
+            if let Some(first) = all.first_mut() {
+                *first = id;
+            }
+            return Ok(Self::new(at, price, &all, row));
+        }
+        Ok(Self::new(at, price, texts, row))
+    }
+
+    #[must_use]
+    pub fn at(&self) -> EventTime {
+        self.0.at
+    }
+
+    #[must_use]
+    pub fn row(&self) -> u64 {
+        self.0.row
+    }
+
+    /// Its own id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.text(EVENT_ID)
+    }
+
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.text(USER_ID)
+    }
+
+    #[must_use]
+    pub fn price(&self) -> Option<f64> {
+        Some(self.0.price).filter(|price| !price.is_nan())
+    }
+
+    /// The text in this place of the topic's fields; empty if there is none.
+    #[inline]
+    #[must_use]
+    pub fn text(&self, place: u8) -> &str {
+        let place = usize::from(place);
+        let Some(&end) = self.0.ends.get(place) else { return "" };
+        let start = place.checked_sub(1).and_then(|before| self.0.ends.get(before)).copied().unwrap_or(0);
+        self.0.texts.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The value of a field as a key.
+    #[must_use]
+    pub fn key(&self, field: Field) -> Cow<'_, str> {
+        match field {
+            Field::Text(place) => Cow::Borrowed(self.text(place)),
+            Field::Price => self.price().map_or(Cow::Borrowed(""), |price| Cow::Owned(format!("{price:?}"))),
+            Field::Time => Cow::Owned(self.0.at.show()),
+        }
+    }
+
+    /// Its fields as JSON, those that are there.
+    #[must_use]
+    pub fn to_json(&self, topic: Topic) -> serde_json::Map<String, serde_json::Value> {
+        let mut map = serde_json::Map::new();
+        for (place, name) in (0_u8..).zip(topic.texts()) {
+            let text = self.text(place);
+            if !text.is_empty() {
+                map.insert((*name).to_owned(), text.into());
+            }
+        }
+        if let Some(price) = self.price() {
+            map.insert("price".to_owned(), price.into());
+        }
+        map.insert(topic.time().to_owned(), self.0.at.show().into());
+        map
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0, &other.0);
+        let prices = one.price.to_bits() == other.price.to_bits() || (one.price.is_nan() && other.price.is_nan());
+        prices && (one.at, one.row, one.ends, &one.texts) == (other.at, other.row, other.ends, &other.texts)
+    }
+}
+
+/// For the changelog: time, price, row, texts.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let count = u8::try_from(CLICK.len()).unwrap_or(u8::MAX);
+        let mut texts: Vec<&str> = (0..count).map(|place| self.text(place)).collect();
+        while texts.last().is_some_and(|text| text.is_empty()) {
+            texts.pop();
+        }
+        (self.0.at, self.price(), self.0.row, texts).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (at, price, row, texts): (EventTime, Option<f64>, u64, Vec<Cow<'de, str>>) =
+            Deserialize::deserialize(from)?;
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        Ok(Self::new(at, price, &texts, row))
+    }
+}
+
+#[derive(Deserialize)]
+struct Click<'r> {
+    #[serde(borrow, default)]
+    event_id: Loose<'r>,
+    #[serde(borrow, default)]
+    event_type: Loose<'r>,
+    #[serde(borrow, default)]
+    user_id: Loose<'r>,
+    #[serde(borrow, default)]
+    user_session: Loose<'r>,
+    #[serde(borrow, default)]
+    product_id: Loose<'r>,
+    #[serde(borrow, default)]
+    product_name: Loose<'r>,
+    #[serde(borrow, default)]
+    category_code: Loose<'r>,
+    #[serde(borrow, default)]
+    category_id: Loose<'r>,
+    #[serde(borrow, default)]
+    brand: Loose<'r>,
+    #[serde(borrow, default)]
+    price: Loose<'r>,
+    #[serde(borrow, default)]
+    page_url: Loose<'r>,
+    #[serde(borrow, default)]
+    event_time: Loose<'r>,
+}
+
+#[derive(Deserialize)]
+struct Order<'r> {
+    #[serde(borrow, default)]
+    order_id: Loose<'r>,
+    #[serde(borrow, default)]
+    user_id: Loose<'r>,
+    #[serde(borrow, default)]
+    event_id: Loose<'r>,
+    #[serde(borrow, default)]
+    order_status: Loose<'r>,
+    #[serde(borrow, default)]
+    price: Loose<'r>,
+    #[serde(borrow, default)]
+    order_time: Loose<'r>,
+}
+
+/// A text or a number; null is empty.
+#[derive(Debug, Default)]
+pub struct Loose<'r>(pub Cow<'r, str>);
+
+impl Loose<'_> {
+    /// ISO 8601, or a number of milliseconds since 1970.
+    fn time(&self) -> Option<EventTime> {
+        EventTime::parse(&self.0).or_else(|| {
+            let digits = self.0.strip_prefix('-').unwrap_or(&self.0);
+            let number = digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if number { self.0.parse().ok().map(EventTime) } else { None }
+        })
+    }
+}
+
+impl<'de: 'r, 'r> Deserialize<'de> for Loose<'r> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Loose<'de>;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a text or a number")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Owned(number.to_string())))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Owned(number.to_string())))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Owned(number.to_string())))
+            }
+
+            fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
+                Ok(Loose(Cow::Borrowed(if truth { "true" } else { "false" })))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Loose::default())
+            }
+        }
+        from.deserialize_any(Visitor)
+    }
+}

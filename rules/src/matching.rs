@@ -1,0 +1,103 @@
+//! Patterns in matchers: those over the same key, and with the same limits, share one.
+
+use patterns::{Limits, Malformed, Matcher, Output};
+
+use crate::RuleSet;
+use crate::alert::{Alert, Kind};
+use crate::condition::{Earlier, Scene};
+use crate::event::{Event, Field};
+use crate::pattern::{PatternRule, Registry};
+
+/// Patterns that share a matcher, and so the state of a key.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub key: Field,
+    pub limits: Limits,
+    /// Their places in the rules.
+    pub patterns: Vec<usize>,
+}
+
+/// A group's patterns as they are saved with its state: what tells which of them are still the same.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Label {
+    pub key: String,
+    pub max_runs: usize,
+    /// By their number: id and version.
+    pub patterns: Vec<(String, u64)>,
+}
+
+impl RuleSet {
+    /// The groups of all patterns.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (place, pattern) in self.patterns.iter().enumerate() {
+            let (key, limits) = (pattern.key, pattern.limits());
+            match groups.iter_mut().find(|group| (group.key, group.limits) == (key, limits)) {
+                Some(group) => group.patterns.push(place),
+                None => groups.push(Group { key, limits, patterns: vec![place] }),
+            }
+        }
+        groups
+    }
+}
+
+impl Group {
+    /// A matcher for the group's patterns.
+    ///
+    /// # Errors
+    /// If there are too many conditions.
+    pub fn matcher(&self, rules: &RuleSet) -> Result<Matcher<Event>, Malformed> {
+        let mut registry = Registry::default();
+        let known = || self.patterns.iter().filter_map(|place| rules.patterns.get(*place));
+        let drafts = known().map(|rule| rule.draft(&mut registry)).collect::<Result<Vec<_>, _>>()?;
+        let mut matcher = Matcher::new(registry.conditions, self.limits);
+        for (rule, draft) in known().zip(drafts) {
+            matcher.add(&draft.check()?, rule.on_timeout.is_some())?;
+        }
+        Ok(matcher)
+    }
+
+    #[must_use]
+    pub fn label(&self, rules: &RuleSet) -> Label {
+        let known = self.patterns.iter().filter_map(|place| rules.patterns.get(*place));
+        Label {
+            key: crate::event::Topic::Clickstream.name_of(self.key).to_owned(),
+            max_runs: self.limits.runs,
+            patterns: known.map(|rule| (rule.id.clone(), rule.version)).collect(),
+        }
+    }
+
+    /// For each pattern, the number that it had in a group labelled `before`, if it is still the same: what
+    /// [`patterns::KeyState::rearrange`] wants.
+    #[must_use]
+    pub fn from(&self, rules: &RuleSet, before: &Label) -> Vec<Option<usize>> {
+        let label = self.label(rules);
+        label.patterns.iter().map(|pattern| before.patterns.iter().position(|old| old == pattern)).collect()
+    }
+
+    /// The alert that an output is, if it is one.
+    #[must_use]
+    pub fn alert(&self, rules: &RuleSet, key: &str, output: &Output<'_, Event>) -> Option<Alert> {
+        let (kind, found) = match output {
+            Output::Match(found) => (Kind::Match, found),
+            Output::Timeout(found) => (Kind::Timeout, found),
+            Output::Shed { .. } => return None,
+        };
+        let rule = rules.patterns.get(*self.patterns.get(found.pattern)?)?;
+        let alert_type = match kind {
+            Kind::Match => rule.on_match.as_ref()?,
+            Kind::Timeout => rule.on_timeout.as_ref()?,
+        };
+        let events: Vec<_> = found.events().map(|(stage, _, event)| (stage, event.clone())).collect();
+        if kind == Kind::Match && !wanted(rule, &events) {
+            return None;
+        }
+        Some(Alert::new(rule, kind, alert_type, key, events, crate::EventTime(found.at)))
+    }
+}
+
+fn wanted(rule: &PatternRule, events: &[(usize, Event)]) -> bool {
+    let scene = Scene { event: None, earlier: Earlier::List(events), values: &[] };
+    rule.emit_if.as_ref().is_none_or(|condition| condition.holds(&scene))
+}

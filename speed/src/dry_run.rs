@@ -1,0 +1,98 @@
+//! `speed check-rules` and `speed dry-run`: rules without a broker.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use rules::{RuleError, explain, read_events};
+use serde::Serialize;
+
+use crate::cli::DryRunArgs;
+use crate::error::{Error, Result};
+use crate::rulebook;
+
+/// What was found out about rule files.
+#[derive(Debug, Default, Serialize)]
+pub struct Checked {
+    pub features: usize,
+    pub scores: usize,
+    pub segments: usize,
+    pub patterns: usize,
+    pub errors: Vec<Mistake>,
+}
+
+/// One mistake.
+#[derive(Debug, Serialize)]
+pub struct Mistake {
+    pub file: String,
+    pub line: usize,
+    pub field: String,
+    pub message: String,
+}
+
+impl From<RuleError> for Mistake {
+    fn from(error: RuleError) -> Self {
+        let RuleError { file, line, field, message } = error;
+        Self { file, line, field, message }
+    }
+}
+
+/// Checks rules as a run would.
+#[must_use]
+pub fn check(path: &Path) -> Checked {
+    match rulebook::load(path) {
+        Ok(rules) => Checked {
+            features: rules.features.len(),
+            scores: rules.scores.len(),
+            segments: rules.segments.len(),
+            patterns: rules.patterns.len(),
+            errors: Vec::new(),
+        },
+        Err(errors) => Checked { errors: errors.into_iter().map(Mistake::from).collect(), ..Checked::default() },
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Mistake { file, line, field, message } in &self.errors {
+            writeln!(out, "{file}:{line}: {field}: {message}")?;
+        }
+        if self.errors.is_empty() {
+            let Self { features, scores, segments, patterns, .. } = self;
+            writeln!(out, "good: {features} features, {scores} scores, {segments} segments, {patterns} patterns")?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints the alerts that the rules' patterns give over a file.
+///
+/// # Errors
+/// When rules or events cannot be read. That nobody reads the output any more is none.
+pub fn dry_run(args: &DryRunArgs) -> Result<()> {
+    let rules = rules::RuleSet::load(&args.rules).map_err(Error::Rules)?;
+    let events = read_events(&args.input)?;
+    let report = rules::dry_run(&rules, &events, i64::from(args.lateness_ms))?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut written = report.alerts.iter().try_for_each(|alert| line(&mut out, &alert.line()));
+    if args.explain && written.is_ok() {
+        written = explain(&rules, &events, &report.alerts).iter().try_for_each(|miss| line(&mut out, miss));
+    }
+    let rules::Report { alerts, events, late, keyless, shed } = report;
+    let (alerts, late) = (alerts.len(), late.len());
+    let _ = writeln!(
+        io::stderr(),
+        "{events} events, {alerts} alerts; {late} events too late, {keyless} without a key, {shed} runs dropped at limits"
+    );
+    match written.and_then(|()| out.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { what: "writing to stdout".to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,125 @@
+//! What patterns remember of a user.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use data::EventTime;
+use patterns::{KeyState, Matcher, Saved};
+use rules::{Event, Group, Label, RuleSet};
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Timers;
+use crate::operators::events::micros;
+
+/// A user's state: for each group of patterns, and each key of that group which belongs to the user.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// What `groups` are.
+    labels: Arc<Vec<Label>>,
+    pub groups: Vec<Vec<(CompactString, KeyState<Event>)>>,
+    /// When the timer is set; follows from the rest.
+    pub wake: Option<EventTime>,
+}
+
+#[derive(Serialize)]
+struct Written<'u> {
+    labels: &'u [Label],
+    groups: Vec<Vec<(CompactString, Saved<Event>)>>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    labels: Vec<Label>,
+    groups: Vec<Vec<(CompactString, Saved<Event>)>>,
+}
+
+impl User {
+    pub fn new(labels: &Arc<Vec<Label>>) -> Self {
+        Self { labels: Arc::clone(labels), groups: labels.iter().map(|_| Vec::new()).collect(), wake: None }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().all(Vec::is_empty)
+    }
+
+    /// Makes it the state of the rules in force; what patterns remember that are still the same is kept.
+    pub fn arrange(&mut self, rules: &RuleSet, groups: &[(Group, Matcher<Event>)], labels: &Arc<Vec<Label>>) {
+        if Arc::ptr_eq(&self.labels, labels) {
+            return;
+        }
+        if *self.labels != **labels {
+            let mut before = std::mem::take(&mut self.groups);
+            let mut take = |(group, _): &(Group, Matcher<Event>), label: &Label| {
+                let Some(place) = same_group(&self.labels, label) else { return Vec::new() };
+                let (Some(mut states), Some(old)) = (before.get_mut(place).map(std::mem::take), self.labels.get(place))
+                else {
+                    return Vec::new();
+                };
+                let from = group.from(rules, old);
+                states.iter_mut().for_each(|(_, state)| state.rearrange(&from));
+                states
+            };
+            self.groups = groups.iter().zip(labels.iter()).map(|(group, label)| take(group, label)).collect();
+        }
+        self.labels = Arc::clone(labels);
+    }
+
+    /// Reads it from the changelog, as the state of the rules in force.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn read(
+        value: &[u8],
+        rules: &RuleSet,
+        groups: &[(Group, Matcher<Event>)],
+        labels: &Arc<Vec<Label>>,
+    ) -> Result<Self, String> {
+        let mut read: Read = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+        let mut user = Self::new(labels);
+        for (((group, matcher), label), states) in groups.iter().zip(labels.iter()).zip(&mut user.groups) {
+            let Some(place) = same_group(&read.labels, label) else { continue };
+            let (Some(saved), Some(old)) = (read.groups.get_mut(place).map(std::mem::take), read.labels.get(place))
+            else {
+                continue;
+            };
+            let from = group.from(rules, old);
+            for (key, mut saved) in saved {
+                saved.rearrange(&from);
+                let state = matcher.restore(saved).map_err(|error| error.to_string())?;
+                if !state.is_empty() {
+                    states.push((key, state));
+                }
+            }
+        }
+        Ok(user)
+    }
+
+    /// Writes it to the changelog.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let saved = |(key, state): &'_ (CompactString, KeyState<Event>)| (key.clone(), state.save());
+        let groups = self.groups.iter().map(|states| states.iter().map(saved).collect()).collect();
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(out, &Written { labels: &self.labels, groups });
+    }
+
+    /// Sets the timer for when there is something to match, or a window closes.
+    pub fn set_timer(&mut self, key: &str, groups: &[(Group, Matcher<Event>)], timers: &mut Timers) {
+        let due = groups
+            .iter()
+            .zip(&self.groups)
+            .flat_map(|((_, matcher), states)| states.iter().filter_map(|(_, state)| matcher.due(state)));
+        let next = due.min().and_then(|due| micros(rules::EventTime(due)));
+        if let Some(wake) = self.wake.filter(|wake| Some(*wake) != next) {
+            timers.cancel(wake, key);
+        }
+        if let Some(next) = next {
+            timers.set(next, key);
+        }
+        self.wake = next;
+    }
+}
+
+/// The group that had the same key and the same limits.
+fn same_group(labels: &[Label], wanted: &Label) -> Option<usize> {
+    labels.iter().position(|label| (&label.key, label.max_runs) == (&wanted.key, wanted.max_runs))
+}
