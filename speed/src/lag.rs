@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::kafka::Spans;
 use crate::telemetry::{Metrics, PartitionLabels};
-use crate::topology::{Plan, TopicNames};
+use crate::topology::Plan;
 
 /// How often it is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -14,13 +14,19 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Watches the topics that the shards of one process read.
 pub struct LagWatch {
     kafka: Spans,
-    topics: TopicNames,
+    topics: Vec<String>,
     shards: u32,
 }
 
 impl LagWatch {
     pub fn new(kafka: Spans, plan: &Plan) -> Self {
-        Self { kafka, topics: plan.topics.clone(), shards: plan.shards.max(1) }
+        let names = &plan.topics;
+        let mut topics = vec![&names.orders, &names.orders_by_customer];
+        if plan.rules.is_some() {
+            topics.extend([&names.clickstream, &names.clickstream_by_user]);
+            topics.extend([&names.order_events, &names.order_events_by_user]);
+        }
+        Self { kafka, topics: topics.into_iter().cloned().collect(), shards: plan.shards.max(1) }
     }
 
     /// Sets the lag of every partition of the shards in `owned`, and of no other.
@@ -30,7 +36,7 @@ impl LagWatch {
     pub fn look(&self, owned: &BTreeSet<u32>, metrics: &Metrics) -> Result<()> {
         self.kafka.idle();
         let mut lags = Vec::new();
-        for topic in [&self.topics.orders, &self.topics.orders_by_customer] {
+        for topic in &self.topics {
             let count = self.kafka.partitions(topic)?;
             let ours: Vec<u32> = (0..count).filter(|partition| owned.contains(&(partition % self.shards))).collect();
             for (partition, committed) in ours.iter().zip(self.kafka.committed(topic, &ours)?) {

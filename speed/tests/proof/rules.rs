@@ -70,11 +70,11 @@ fn ids(alerts: &[Value]) -> BTreeMap<String, usize> {
 fn eo_1_alerts_and_segments_come_once_though_the_process_is_killed() {
     let Some(world) = World::new("eo_1_alerts", 3) else { return };
     batch(&world, Some(&history()));
-    for (topic, partitions) in [(world.names().clickstream, 5), (world.names().order_events, 2)] {
+    for (topic, partitions) in [(world.names().clickstream, 6), (world.names().order_events, 2)] {
         create_topic(&world.bootstrap, &topic, partitions, &[]).expect("a topic");
     }
     let settings = format!("rules = '{}'\n", shipped().display());
-    // More partitions than shards, and a backlog: none of it may count as late because another partition is read first.
+    // More partitions than the three shards, and a backlog: none of it may count as late because another partition is read first.
     world.shop(0..450);
     let speed = Speed::start_as(&world, &settings);
     world.shop(450..900);
