@@ -35,7 +35,7 @@ demo $FILE="": web
     [ -z "$FILE" ] || [ -e "$FILE" ] || { echo "demo: there is no file $FILE" >&2; exit 1; }
 
     say "Building the programs (about 20 minutes the first time on two cores, seconds afterwards)"
-    cargo build --release --locked --package batch --package speed --package data --package serving
+    cargo build --release --locked --workspace
     rm -rf "$demo"
     mkdir -p "$demo"
 
@@ -55,7 +55,7 @@ demo $FILE="": web
     say "The picture is $PWD/segments.html: open it in a browser"
     echo "   The tables are in $demo/lake; ask again with: $bin/batch show --lake $demo/lake"
 
-    say "Live: an embedded broker, made-up orders, speed, which joins them with the segments, and the dashboard (a few seconds)"
+    say "Live: an embedded broker, made-up orders and clicks, speed, which joins and judges them, and the dashboard (a few seconds)"
     running=''
     trap 'trap - EXIT INT TERM; for pid in $running; do kill "$pid" 2>/dev/null || :; done; wait' EXIT INT TERM
     start() { # NAME COMMAND…: in the background, its output in a file
@@ -76,9 +76,10 @@ demo $FILE="": web
     start broker "$bin/data" broker --address-file "$demo/broker"
     until_true "the broker" test -s "$demo/broker"
     export CLIENTELE_BROKERS="$(cat "$demo/broker")" CLIENTELE_LAKE="$demo/lake"
-    start speed "$bin/speed" run --delivery at-least-once
+    start speed "$bin/speed" run --delivery at-least-once --rules rules/shipped
     until_true "speed" grep -q "shards moved" "$demo/speed.log"
     start producer "$bin/data" produce orders --brokers "$CLIENTELE_BROKERS" --rate 10
+    start shoppers "$bin/data" produce clicks --brokers "$CLIENTELE_BROKERS" --rate 10
     port=8080
     while curl -so /dev/null "http://127.0.0.1:$port/" 2>/dev/null; do port=$((port + 1)); done
     start serving "$bin/serving" run --demo --listen "127.0.0.1:$port"
@@ -116,7 +117,7 @@ test *ARGS: (_venv test_python "tests/requirements.txt") _kafka web
 # Build the dashboard into web/dist; the program `serving` that is built afterwards has it inside
 [group("develop")]
 web: _web_packages
-    cd web && npm run --silent build
+    @cd web && npm run --silent build -- --logLevel warn
 
 # Check the dashboard's code and test it in Chromium, against the programs in target/release
 [group("develop")]
@@ -154,9 +155,9 @@ doc:
 [group("develop")]
 check: lint _spelling _unused _dependencies test doc
 
-# Measure LAYER (batch, kmeans, speed, serving), beside its peers where there are any; --quick for a single run of batch
+# Measure LAYER (batch, kmeans, patterns, speed, serving, web), beside its peers where there are any; --quick for a single run of batch
 [group("measure")]
-bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt")
+bench LAYER *ARGS: (_venv bench_python "bench/requirements.txt") web
     @test -e "bench/$1.py" || { echo "bench: there is no bench/$1.py" >&2; exit 1; }
     @echo "building for release first: about 10 minutes the first time on two cores" >&2
     cargo build --release --locked --workspace

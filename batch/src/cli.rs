@@ -142,7 +142,7 @@ pub struct ModelFlags {
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Order files: CSV (also .gz, .zst), XLSX, Parquet, folders, globs, - for stdin
+    /// Order files: CSV (also .gz, .zst), XLSX, Parquet, folders (with those below), globs, - for stdin
     #[arg(long, short, num_args = 1.., value_name = "FILE")]
     pub input: Vec<String>,
     #[command(flatten)]
@@ -158,7 +158,7 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct IngestArgs {
-    /// Order files: CSV (also .gz, .zst), XLSX, Parquet, folders, globs, - for stdin
+    /// Order files: CSV (also .gz, .zst), XLSX, Parquet, folders (with those below), globs, - for stdin
     #[arg(long, short, num_args = 1.., required = true, value_name = "FILE")]
     pub input: Vec<String>,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use common::Shop;
 use serde_json::{Value, json};
 
 /// A line, the physical line it is in when the header is line 1, and why it is refused, if it is.
-const LINES: [(&str, u64, Option<&str>); 19] = [
+const LINES: [(&str, u64, Option<&str>); 20] = [
     ("536365,85123A,HEART,6,2010-12-01 08:26,2.55,17850,United Kingdom", 2, None),
     ("536365,71053,\"LANTERN,\n\"\"WHITE\"\"\",2,2010-12-01 08:26,3.39,17850,United Kingdom", 3, None),
     ("too,few", 5, Some("malformed")),
@@ -27,7 +27,8 @@ const LINES: [(&str, u64, Option<&str>); 19] = [
     ("536369,A,BOX,6,2010-12-01 09:00,0.00,12583,France", 19, Some("non_positive_price")),
     ("536369,A,BOX,6,2010-02-30 09:00,2.55,12583,France", 20, Some("bad_date")),
     ("536369,A,BOX,999999999999,2010-12-01 09:00,99999999,12583,France", 21, Some("amount_overflow")),
-    ("536370,A,BOX,1,2010-12-03 10:00,1.25,12583,France", 22, None),
+    ("536369,A,BOX,6,2210-12-01 09:00,2.55,12583,France", 22, Some("future_date")),
+    ("536370,A,BOX,1,2010-12-03 10:00,1.25,12583,France", 23, None),
 ];
 
 fn shop() -> Shop {
@@ -65,17 +66,17 @@ fn every_refused_line_is_kept_with_its_place_and_reason() {
 fn lines_read_are_accepted_rejected_or_already_known() {
     let shop = shop();
     let document = shop.json(&["run", "--input", "orders.csv"]);
-    let expected = json!({"read": 19, "accepted": 4, "rejected": reasons(), "already_known": 0});
+    let expected = json!({"read": 20, "accepted": 4, "rejected": reasons(), "already_known": 0});
     assert_eq!((&document["input"], &document["lake"]), (&expected, &expected));
-    assert_eq!(sum(&document["input"]["rejected"]), 15);
+    assert_eq!(sum(&document["input"]["rejected"]), 16);
     assert_eq!(shop.json(&["show"])["input"], expected);
 
     shop.write_lines("more.csv", &["1,A,BOX,1,2010-12-05,1,17850,UK", "C1,A,BOX,-1,2010-12-05,1,17850,UK"]);
     let document = shop.json(&["run", "--input", "orders.csv", "more.csv"]);
-    let input = json!({"read": 21, "accepted": 1, "rejected": {"cancellation": 1}, "already_known": 19});
+    let input = json!({"read": 22, "accepted": 1, "rejected": {"cancellation": 1}, "already_known": 20});
     assert_eq!(document["input"], input);
     let lake = &shop.json(&["show"])["lake"];
-    assert_eq!((&lake["read"], &lake["accepted"], sum(&lake["rejected"])), (&json!(21), &json!(5), 16));
+    assert_eq!((&lake["read"], &lake["accepted"], sum(&lake["rejected"])), (&json!(22), &json!(5), 17));
     assert_eq!(lake["rejected"]["cancellation"], 2);
     let recomputed = shop.json(&["run"]);
     assert_eq!(&recomputed["input"], lake, "without an input, the report is that of the whole lake");

@@ -301,12 +301,23 @@ fn files_may_be_many() {
             shop.write(&format!("in/{file}"), spelling.text_of(orders));
         }
         shop.write("in/notes.md", "not an order file");
-        shop.write("in/older/d.csv", "not looked at");
+        shop.write("in/.backup.csv", "not looked at");
+        shop.write("in/~$a.xlsx", "not looked at");
+        shop.write("in/.trash/d.csv", "not looked at");
         let document = shop.json(&[&["run"], arguments].concat());
         eprintln!("{name}");
         check(&shop, &document, &[]);
         assert_eq!(document["sources"].as_array().map(Vec::len), Some(3), "{name}");
     }
+}
+
+#[test]
+fn folders_are_read_with_what_is_below_them() {
+    let shop = Shop::new();
+    let spelling = Spelling { dates: ISO, ..ONLINE_RETAIL };
+    shop.write("in/2010/12/a.csv", spelling.text_of(&ORDERS[..3]));
+    shop.write("in/2011/b.csv", spelling.text_of(&ORDERS[3..]));
+    check(&shop, &shop.json(&["run", "--input", "in"]), &[]);
 }
 
 #[test]

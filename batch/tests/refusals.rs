@@ -106,7 +106,10 @@ fn inputs_that_name_no_file() {
         ("missing.csv", "missing.csv: No such file or directory"),
         ("*.csv", "*.csv: matches no file"),
         ("[.csv", "[.csv: is no valid pattern"),
-        ("nothing", "nothing: is a folder without order files (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)"),
+        (
+            "nothing",
+            "nothing: is a folder without order files in it or below (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)",
+        ),
     ];
     for (input, expected) in cases {
         let shop = Shop::new();

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::UNIT;
 use crate::numbers::{DecimalMark, parse_money, parse_quantity};
+use crate::time::DAY_MICROS;
 use crate::{EventTime, Money};
 
 /// One order line as its source spells it; a field that the source lacks is empty.
@@ -32,6 +34,9 @@ pub struct OrderLine<'a> {
     pub ordered_at: EventTime,
 }
 
+/// No line is worth more: a slip of the keyboard must not bring sums near the 18 digits that they can have.
+const LARGEST_AMOUNT: Money = Money::from_raw(1_000_000_000_000 * UNIT);
+
 /// Why a line is refused. The order is that of the checks: a line has one reason, the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -47,11 +52,12 @@ pub enum Reason {
     BadPrice,
     NonPositivePrice,
     BadDate,
+    FutureDate,
     AmountOverflow,
 }
 
 impl Reason {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::BadEncoding,
         Self::MissingInvoice,
@@ -64,6 +70,7 @@ impl Reason {
         Self::BadPrice,
         Self::NonPositivePrice,
         Self::BadDate,
+        Self::FutureDate,
         Self::AmountOverflow,
     ];
 
@@ -83,6 +90,7 @@ impl Reason {
             Self::BadPrice => "bad_price",
             Self::NonPositivePrice => "non_positive_price",
             Self::BadDate => "bad_date",
+            Self::FutureDate => "future_date",
             Self::AmountOverflow => "amount_overflow",
         }
     }
@@ -144,8 +152,21 @@ impl Default for Rules {
     }
 }
 
+/// The latest date of a line that was received then: a day later, since clocks and time zones differ. A slip such as 2099 would
+/// otherwise be the newest order, and every customer long lost. A time before Kafka was written is none: some producers leave
+/// it out, or give seconds for milliseconds.
+#[must_use]
+pub const fn latest_date(received: EventTime) -> EventTime {
+    const YEAR_2000: i64 = 10_957;
+    if received.day() < YEAR_2000 {
+        return EventTime::MAX;
+    }
+    EventTime::from_micros(received.micros().saturating_add(DAY_MICROS))
+}
+
 impl Rules {
-    /// Accepts `line`, or says why not. `ordered_at` is its date as its source's format reads it.
+    /// Accepts `line`, or says why not. `ordered_at` is its date as its source's format reads it, and `latest` the latest one
+    /// that it can have: see [`latest_date`].
     ///
     /// # Errors
     /// The first [`Reason`] that applies.
@@ -154,6 +175,7 @@ impl Rules {
         line: &RawLine<'a>,
         ordered_at: Option<EventTime>,
         mark: DecimalMark,
+        latest: EventTime,
     ) -> Result<OrderLine<'a>, Reason> {
         let invoice = line.invoice.trim_ascii();
         let stock_code = line.stock_code.trim_ascii();
@@ -174,7 +196,11 @@ impl Rules {
             return Err(Reason::NonPositivePrice);
         }
         let ordered_at = ordered_at.ok_or(Reason::BadDate)?;
-        let amount = unit_price.times(quantity).ok_or(Reason::AmountOverflow)?;
+        if ordered_at > latest {
+            return Err(Reason::FutureDate);
+        }
+        let plausible = |amount: &Money| amount.raw().unsigned_abs() <= LARGEST_AMOUNT.raw().unsigned_abs();
+        let amount = unit_price.times(quantity).filter(plausible).ok_or(Reason::AmountOverflow)?;
         Ok(OrderLine { invoice, stock_code, customer_id, quantity, unit_price, amount, ordered_at })
     }
 
@@ -237,7 +263,7 @@ mod tests {
     }
 
     fn verdict(rules: &Rules, line: &RawLine<'_>) -> Result<i64, Reason> {
-        rules.clean(line, Some(EventTime::at_day(1)), DecimalMark::Point).map(|line| line.amount.raw())
+        rules.clean(line, Some(EventTime::at_day(1)), DecimalMark::Point, EventTime::MAX).map(|line| line.amount.raw())
     }
 
     #[test]
@@ -253,12 +279,22 @@ mod tests {
             (line("536365", "6", "free", "17850"), Err(Reason::BadPrice)),
             (line("536365", "6", "0", "17850"), Err(Reason::NonPositivePrice)),
             (line("536365", "999999999999", "99999999", "17850"), Err(Reason::AmountOverflow)),
+            (line("536365", "1000000", "1000000", "17850"), Ok(LARGEST_AMOUNT.raw())),
+            (line("536365", "1000000", "1000000.01", "17850"), Err(Reason::AmountOverflow)),
         ];
         for (line, expected) in cases {
             assert_eq!(verdict(&Rules::default(), &line), expected, "{line:?}");
         }
-        let undated = Rules::default().clean(&line("1", "6", "2.55", "17850"), None, DecimalMark::Point);
-        assert_eq!(undated.map(|line| line.quantity), Err(Reason::BadDate));
+        let good = line("1", "6", "2.55", "17850");
+        let dated = |at, received| {
+            let latest = latest_date(EventTime::from_micros(received));
+            Rules::default().clean(&good, at, DecimalMark::Point, latest).map(|line| line.quantity)
+        };
+        assert_eq!(dated(None, 1), Err(Reason::BadDate));
+        let at = EventTime::at_day(15_000);
+        assert_eq!(dated(Some(at), at.micros() - DAY_MICROS), Ok(6), "a day ahead");
+        assert_eq!(dated(Some(at), at.micros() - DAY_MICROS - 1), Err(Reason::FutureDate));
+        assert_eq!(dated(Some(at), 0), Ok(6), "nobody knows when it came");
     }
 
     #[test]

@@ -20,16 +20,13 @@ const STEPS: u64 = 10_000;
 
 /// Where to, and what to say about it
 #[derive(Args, Clone, Debug)]
-pub struct TopicArgs {
+pub struct BrokerArgs {
     /// Kafka brokers to begin with
     #[arg(long, env = "CLIENTELE_BROKERS", value_name = "HOST:PORT,…")]
     brokers: String,
     /// Any property of librdkafka: --kafka security.protocol=SASL_SSL; may be given several times
     #[arg(long = "kafka", value_name = "KEY=VALUE", value_parser = parse_property)]
     properties: Vec<(String, String)>,
-    /// Topic; made with 4 partitions where it does not exist
-    #[arg(long, value_name = "NAME", default_value = data::topics::ORDERS)]
-    topic: String,
     /// Print the summary as a JSON document on stdout
     #[arg(long)]
     json: bool,
@@ -71,13 +68,14 @@ struct Document<'a, C> {
     source: C,
 }
 
-/// Sends what `source` has. Whether all of it was delivered.
+/// Sends what `open` gives once the brokers are reached. Whether all of it was delivered.
 ///
 /// # Errors
 /// [`Error::Live`] when no broker answers or the source cannot be read.
 pub fn send<S: Source, C: Serialize>(
-    args: &TopicArgs,
-    mut source: S,
+    args: &BrokerArgs,
+    topics: &[String],
+    open: impl FnOnce() -> S,
     pace: Pace,
     limit: Option<u64>,
     counts: impl Fn(&S) -> (C, Vec<String>),
@@ -85,7 +83,8 @@ pub fn send<S: Source, C: Serialize>(
     data::telemetry::start(args.quiet);
     let stop = interrupt::flag().map_err(|source| Error::Signals { source })?;
     let settings = KafkaSettings::new(&args.brokers).with(args.properties.iter().cloned());
-    let delivery = Delivery::connect(&settings, &args.topic, PARTITIONS)?;
+    let delivery = Delivery::connect(&settings, topics, PARTITIONS)?;
+    let mut source = open();
     let mut display = Display::new(args.quiet, source.share().is_some());
     let sent = live::run(&mut source, delivery, pace, limit, &stop, &mut |progress| display.show(progress));
     display.finish();

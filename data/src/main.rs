@@ -7,11 +7,14 @@ use clap::{Parser, Subcommand};
 
 #[cfg(feature = "kafka")]
 mod broker_command;
+mod generate_clicks_command;
 mod generate_command;
 #[cfg(feature = "kafka")]
 mod interrupt;
 #[cfg(feature = "kafka")]
 mod live_command;
+#[cfg(feature = "kafka")]
+mod produce_clicks_command;
 #[cfg(feature = "kafka")]
 mod produce_command;
 #[cfg(feature = "kafka")]
@@ -32,7 +35,7 @@ enum Command {
     Generate(Generate),
     #[cfg(feature = "kafka")]
     Replay(replay_command::ReplayArgs),
-    /// Send made-up orders to a topic, without end
+    /// Send made-up orders or clicks to topics, without end
     #[cfg(feature = "kafka")]
     #[command(subcommand)]
     Produce(Produce),
@@ -43,12 +46,14 @@ enum Command {
 #[derive(Subcommand)]
 enum Generate {
     Orders(generate_command::OrdersArgs),
+    Clicks(generate_clicks_command::ClicksArgs),
 }
 
 #[cfg(feature = "kafka")]
 #[derive(Subcommand)]
 enum Produce {
     Orders(produce_command::OrdersArgs),
+    Clicks(produce_clicks_command::ClicksArgs),
 }
 
 fn main() -> ExitCode {
@@ -56,10 +61,17 @@ fn main() -> ExitCode {
         Command::Generate(Generate::Orders(args)) => {
             ended(generate_command::run(&args).map(|()| true), data::generate::Error::exit_code)
         }
+        Command::Generate(Generate::Clicks(args)) => {
+            ended(generate_clicks_command::run(&args).map(|()| true), data::generate::Error::exit_code)
+        }
         #[cfg(feature = "kafka")]
         Command::Replay(args) => ended(replay_command::run(&args), live_command::Error::exit_code),
         #[cfg(feature = "kafka")]
         Command::Produce(Produce::Orders(args)) => ended(produce_command::run(&args), live_command::Error::exit_code),
+        #[cfg(feature = "kafka")]
+        Command::Produce(Produce::Clicks(args)) => {
+            ended(produce_clicks_command::run(&args), live_command::Error::exit_code)
+        }
         #[cfg(feature = "kafka")]
         Command::Broker(args) => ended(broker_command::run(&args).map(|()| true), live_command::Error::exit_code),
     }

@@ -83,7 +83,7 @@ impl<'r> Wire<'r> {
     #[must_use]
     pub fn detail(&self, reason: Reason, dates: &DateFormat) -> String {
         match reason {
-            Reason::BadDate => format!("InvoiceDate {:?}, read as {dates}", self.date.0),
+            Reason::BadDate | Reason::FutureDate => format!("InvoiceDate {:?}, read as {dates}", self.date.0),
             Reason::BadQuantity => format!("Quantity {:?}", self.quantity.0),
             Reason::BadPrice => format!("UnitPrice {:?}", self.unit_price.0),
             _ => String::new(),

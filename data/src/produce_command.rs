@@ -5,7 +5,7 @@ use data::EventTime;
 use data::generate::LiveOptions;
 use data::live::MadeUp;
 
-use crate::live_command::{Error, TopicArgs, grouped, send};
+use crate::live_command::{BrokerArgs, Error, grouped, send};
 use crate::replay_command::rate_of;
 
 const EXAMPLES: &str = "\
@@ -23,7 +23,10 @@ some goods come back, as in the file; --sales-only leaves those out.";
 #[command(after_help = EXAMPLES)]
 pub struct OrdersArgs {
     #[command(flatten)]
-    topic: TopicArgs,
+    broker: BrokerArgs,
+    /// Topic; made with 4 partitions where it does not exist
+    #[arg(long, value_name = "NAME", default_value = data::topics::ORDERS)]
+    topic: String,
     /// Lines a second; 0 is as fast as the broker takes them
     #[arg(long, value_name = "N", default_value_t = 10.0, allow_negative_numbers = true)]
     rate: f64,
@@ -60,16 +63,23 @@ pub fn run(args: &OrdersArgs) -> Result<bool, Error> {
         first_invoice: args.first_invoice.unwrap_or_else(invoice_by_clock),
         sales_only: args.sales_only,
     };
-    send(&args.topic, MadeUp::new(&options, EventTime::now), pace, args.count, |source| {
-        let counts = source.counts();
-        let note = format!(
-            "{} invoices up to {}; {} lines without a customer, hence without a key",
-            grouped(counts.invoices),
-            counts.last_invoice,
-            grouped(counts.without_customer)
-        );
-        (counts, vec![note])
-    })
+    send(
+        &args.broker,
+        std::slice::from_ref(&args.topic),
+        || MadeUp::new(&options, EventTime::now),
+        pace,
+        args.count,
+        |source| {
+            let counts = source.counts();
+            let note = format!(
+                "{} invoices up to {}; {} lines without a customer, hence without a key",
+                grouped(counts.invoices),
+                counts.last_invoice,
+                grouped(counts.without_customer)
+            );
+            (counts, vec![note])
+        },
+    )
 }
 
 /// Tenths of a millisecond since 1970: a run would have to make 10,000 invoices a second to meet the next one's.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::ParseIntError;
 
+use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -10,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::merge::{Contribution, InvoiceHash, Span, Totals};
 use crate::numbers::{DecimalMark, parse_money};
-use crate::{DateFormat, DayMonth, EventTime, Money};
+use crate::{EventTime, Money};
 
 /// Nearly every customer has one contribution between two publications, if any.
 pub type Suffix = SmallVec<[Contribution; 1]>;
@@ -43,7 +44,10 @@ impl StateRecord {
     /// What is wrong with it.
     pub fn read(value: &[u8]) -> Result<Self, String> {
         let wire: Wire<'_> = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let time = |text: &str| ISO.parse(text.as_bytes()).ok_or_else(|| format!("{text:?} is no time"));
+        let time = |text: &str| match DateTime::parse_from_rfc3339(text) {
+            Ok(time) => Ok(EventTime::from_micros(time.timestamp_micros())),
+            Err(error) => Err(format!("{text:?} is no time: {error}")),
+        };
         let (first, last) = (wire.first_order_at.map(time).transpose()?, wire.last_order_at.map(time).transpose()?);
         let money = wire.monetary.get();
         let monetary =
@@ -54,8 +58,6 @@ impl StateRecord {
         Ok(Self { totals, segment_id, publication, contributions })
     }
 }
-
-const ISO: DateFormat = DateFormat::Order(DayMonth::MonthFirst);
 
 type WireContribution<'r> = (u32, i64, i64, &'r str, i64, Option<i64>, Option<i64>);
 

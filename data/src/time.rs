@@ -8,12 +8,17 @@ use serde::{Serialize, Serializer};
 /// Microseconds in a day.
 pub const DAY_MICROS: i64 = 86_400_000_000;
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+/// Of `2010-12-01T08:26:00.000000Z`.
+const ISO_LENGTH: usize = 27;
 
 /// A moment, in microseconds since 1970-01-01 00:00 UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(i64);
 
 impl EventTime {
+    /// Later than any other.
+    pub const MAX: Self = Self(i64::MAX);
+
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -77,6 +82,12 @@ impl EventTime {
         out.push(b'Z');
     }
 
+    /// So much later; `None` beyond the end of time.
+    #[must_use]
+    pub fn plus(self, by: std::time::Duration) -> Option<Self> {
+        i64::try_from(by.as_micros()).ok().and_then(|by| self.0.checked_add(by)).map(Self)
+    }
+
     /// Calendar days (UTC) from `self` to `reference`: 1 when ordered on the eve.
     #[must_use]
     pub const fn days_before(self, reference: Self) -> i64 {
@@ -94,7 +105,9 @@ impl fmt::Display for EventTime {
 
 impl Serialize for EventTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = Vec::with_capacity(ISO_LENGTH);
+        self.write_iso(&mut text);
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -127,6 +140,7 @@ mod tests {
             let time = EventTime::from_micros(micros);
             time.write_iso(&mut written);
             assert_eq!(String::from_utf8_lossy(&written), time.to_string());
+            assert_eq!(serde_json::to_string(&time).expect("JSON"), format!("\"{time}\""));
         }
     }
 

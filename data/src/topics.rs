@@ -23,10 +23,14 @@ pub const RULE_STATE: &str = "rule-state";
 pub const ALERT_STATE: &str = "alert-state";
 /// Matches of patterns, as CloudEvents.
 pub const ALERTS: &str = "alerts";
+/// Alerts that a webhook could not be told.
+pub const WEBHOOKS_DLQ: &str = "webhooks-dlq";
 /// Segments that rules define.
 pub const RULE_SEGMENTS: &str = "rule-segments";
+/// Which rules are in force in each process, and which files were refused; compacted.
+pub const RULE_STATUS: &str = "rule-status";
 
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 15] = [
     ORDERS,
     ORDERS_BY_CUSTOMER,
     ORDERS_ENRICHED,
@@ -39,7 +43,9 @@ pub const ALL: [&str; 13] = [
     RULE_STATE,
     ALERT_STATE,
     ALERTS,
+    WEBHOOKS_DLQ,
     RULE_SEGMENTS,
+    RULE_STATUS,
 ];
 
 /// Where goes what could not be decoded from `topic`.

@@ -25,9 +25,7 @@ struct SavedRuns {
     /// Place of the node before plus one, place of the event, stage: a node comes behind the one before it.
     nodes: Vec<(u32, u32, u16)>,
     partial: Vec<SavedRun>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     completed: Vec<SavedRun>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     timers: Vec<i64>,
 }
 

@@ -31,8 +31,8 @@ fn restarted(matcher: &Matcher<Event>, state: KeyState<Event>, restart: bool) ->
     if !restart {
         return state;
     }
-    let written = serde_json::to_vec(&state.save()).expect("a state can be written");
-    let saved: Saved<Event> = serde_json::from_slice(&written).expect("a state can be read");
+    let written = rmp_serde::to_vec(&state.save()).expect("a state can be written");
+    let saved: Saved<Event> = rmp_serde::from_slice(&written).expect("a state can be read");
     let again = matcher.restore(saved).expect("a state can be restored");
     assert_eq!((again.runs(), again.events()), (state.runs(), state.events()));
     again
@@ -111,10 +111,10 @@ proptest! {
             matcher.push(&mut state, at, event, i64::MIN);
         }
         matcher.advance(&mut state, 1_030, &mut |_| {});
-        let mut written = serde_json::to_vec(&state.save()).expect("a state can be written");
+        let mut written = rmp_serde::to_vec(&state.save()).expect("a state can be written");
         let place = at % written.len();
         written[place] = byte;
-        let Ok(saved) = serde_json::from_slice::<Saved<Event>>(&written) else { return Ok(()) };
+        let Ok(saved) = rmp_serde::from_slice::<Saved<Event>>(&written) else { return Ok(()) };
         if let Ok(mut state) = matcher.restore(saved) {
             for &(_, at, event) in &events {
                 matcher.push(&mut state, at + 40, event, i64::MIN);

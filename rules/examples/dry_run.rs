@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spent = started.elapsed();
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     for alert in &report.alerts {
-        *counts.entry((alert.pattern.clone(), alert.alert_type.clone())).or_default() += 1;
+        *counts.entry((alert.pattern().to_owned(), alert.alert_type().to_owned())).or_default() += 1;
     }
     for ((pattern, alert_type), count) in counts {
         println!("{pattern} {alert_type} {count}");

@@ -1,7 +1,6 @@
 //! Alerts, their ids, and how they are written.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::EventTime;
@@ -17,111 +16,155 @@ pub enum Kind {
 }
 
 /// Something found that is to be told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alert {
-    /// The same for the same events of the same pattern, whenever they are read.
-    pub id: String,
-    pub pattern: String,
+#[derive(Clone, Debug)]
+pub struct Alert<'r> {
+    pub rule: &'r PatternRule,
     pub kind: Kind,
-    pub alert_type: String,
-    pub severity: Severity,
-    pub about: String,
-    pub key_field: &'static str,
     pub key: String,
-    /// Names of the stages.
-    pub stages: Vec<String>,
     /// The events by stage, in the order in which they were taken.
     pub events: Vec<(usize, Event)>,
     /// When it is true; at the end of a file, `i64::MAX` for what only the end decides.
     pub at: EventTime,
 }
 
-impl Alert {
-    pub(crate) fn new(
-        rule: &PatternRule,
-        kind: Kind,
-        alert_type: &str,
-        key: &str,
-        events: Vec<(usize, Event)>,
-        at: EventTime,
-    ) -> Self {
-        Self {
-            id: id(rule, kind, key, &events),
-            pattern: rule.id.clone(),
-            kind,
-            alert_type: alert_type.to_owned(),
-            severity: rule.severity,
-            about: rule.about.clone(),
-            key_field: Topic::Clickstream.name_of(rule.key),
-            key: key.to_owned(),
-            stages: rule.stages.iter().map(|stage| stage.stage.name.clone()).collect(),
-            events,
-            at,
+impl<'r> Alert<'r> {
+    /// The same for the same events of the same pattern, whenever they are read: a hash of pattern, key and the events' own ids,
+    /// each with its length before it. When it was noticed does not count: that can differ in a replay.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut hash = Xxh3::new();
+        let mut text = |text: &str| {
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        text(&self.rule.id);
+        text(&self.rule.version.to_string());
+        text(if self.kind == Kind::Match { "match" } else { "timeout" });
+        text(&self.key);
+        for (stage, event) in &self.events {
+            text(&stage.to_string());
+            text(event.id());
         }
+        format!("{:032x}", hash.digest128())
+    }
+
+    #[must_use]
+    pub fn pattern(&self) -> &'r str {
+        &self.rule.id
+    }
+
+    #[must_use]
+    pub fn alert_type(&self) -> &'r str {
+        let said = if self.kind == Kind::Match { &self.rule.on_match } else { &self.rule.on_timeout };
+        said.as_deref().unwrap_or_default()
     }
 
     /// The events' rows by stage, as a dry run shows them.
     #[must_use]
-    pub fn rows(&self) -> ByStage<u64> {
+    pub fn rows(&self) -> ByStage<'r, u64> {
         self.by_stage(Event::row)
     }
 
     /// The events' times by stage, in milliseconds.
     #[must_use]
-    pub fn event_ts(&self) -> ByStage<i64> {
+    pub fn event_ts(&self) -> ByStage<'r, i64> {
         self.by_stage(|event| event.at().0)
     }
 
-    fn by_stage<T>(&self, value: impl Fn(&Event) -> T) -> ByStage<T> {
-        by_stage(&self.stages, &self.events, value)
+    fn by_stage<T>(&self, value: impl Fn(&Event) -> T) -> ByStage<'r, T> {
+        by_stage(self.rule, &self.events, value)
     }
 
     /// A `CloudEvents` 1.0 message in JSON: `id, source, type, subject, time` and `data {pattern, kind, alert_type, severity,
     /// about, key_field, key, events [{stage, …fields}]}`.
     #[must_use]
-    pub fn cloud_event(&self) -> Value {
-        let events: Vec<Value> = self
-            .events
-            .iter()
-            .map(|(stage, event)| {
-                let mut fields = event.to_json(Topic::Clickstream);
-                fields.insert("stage".to_owned(), self.stages.get(*stage).cloned().unwrap_or_default().into());
-                Value::Object(fields)
-            })
-            .collect();
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": format!("/clientele/patterns/{}", self.pattern),
-            "type": format!("clientele.alert.{}", self.alert_type.to_lowercase()),
-            "subject": self.key,
-            "time": self.at.show(),
-            "datacontenttype": "application/json",
-            "data": {
-                "pattern": self.pattern,
-                "kind": self.kind,
-                "alert_type": self.alert_type,
-                "severity": self.severity,
-                "about": self.about,
-                "key_field": self.key_field,
-                "key": self.key,
-                "events": events,
+    pub fn cloud_event(&self) -> CloudEvent<'_> {
+        let Self { rule, kind, key, events, at } = self;
+        CloudEvent {
+            specversion: "1.0",
+            id: self.id(),
+            source: format!("/clientele/patterns/{}", rule.id),
+            kind: format!("clientele.alert.{}", self.alert_type().to_lowercase()),
+            subject: key,
+            time: at.show(),
+            datacontenttype: "application/json",
+            data: CloudData {
+                pattern: &rule.id,
+                kind: *kind,
+                alert_type: self.alert_type(),
+                severity: rule.severity,
+                about: &rule.about,
+                key_field: Topic::Clickstream.name_of(rule.key),
+                key,
+                events: CloudEvents { rule, events },
             },
-        })
+        }
     }
 
     /// A line of a dry run.
     #[must_use]
     pub fn line(&self) -> Line<'_> {
         Line {
-            pattern: &self.pattern,
+            pattern: self.pattern(),
             key: &self.key,
             kind: self.kind,
-            alert_type: &self.alert_type,
+            alert_type: self.alert_type(),
             rows: self.rows(),
             event_ts: self.event_ts(),
             ts: self.at.0,
         }
+    }
+}
+
+/// An alert as it is written.
+#[derive(Debug, serde::Serialize)]
+pub struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: &'a str,
+    time: String,
+    datacontenttype: &'static str,
+    data: CloudData<'a>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct CloudData<'a> {
+    pattern: &'a str,
+    kind: Kind,
+    alert_type: &'a str,
+    severity: Severity,
+    about: &'a str,
+    key_field: &'static str,
+    key: &'a str,
+    events: CloudEvents<'a>,
+}
+
+#[derive(Debug)]
+struct CloudEvents<'a> {
+    rule: &'a PatternRule,
+    events: &'a [(usize, Event)],
+}
+
+impl Serialize for CloudEvents<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.events.iter().map(|(stage, event)| InStage { stage: self.rule.stage(*stage), event }))
+    }
+}
+
+struct InStage<'a> {
+    stage: &'a str,
+    event: &'a Event,
+}
+
+impl Serialize for InStage<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("stage", self.stage)?;
+        self.event.write_fields(Topic::Clickstream, &mut map)?;
+        map.end()
     }
 }
 
@@ -132,52 +175,33 @@ pub struct Line<'a> {
     pub key: &'a str,
     pub kind: Kind,
     pub alert_type: &'a str,
-    pub rows: ByStage<u64>,
-    pub event_ts: ByStage<i64>,
+    pub rows: ByStage<'a, u64>,
+    pub event_ts: ByStage<'a, i64>,
     pub ts: i64,
 }
 
 /// Something by stage, in the order in which the stages were first taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ByStage<T>(pub Vec<(String, Vec<T>)>);
+pub struct ByStage<'a, T>(pub Vec<(&'a str, Vec<T>)>);
 
-impl<T: Serialize> Serialize for ByStage<T> {
+impl<T: Serialize> Serialize for ByStage<'_, T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(Some(self.0.len()))?;
-        for (stage, values) in &self.0 {
-            map.serialize_entry(stage, values)?;
-        }
-        map.end()
+        to.collect_map(self.0.iter().map(|(stage, values)| (stage, values)))
     }
 }
 
-pub fn by_stage<T>(stages: &[String], events: &[(usize, Event)], value: impl Fn(&Event) -> T) -> ByStage<T> {
-    let mut all: Vec<(String, Vec<T>)> = Vec::new();
+pub fn by_stage<'r, T>(
+    rule: &'r PatternRule,
+    events: &[(usize, Event)],
+    value: impl Fn(&Event) -> T,
+) -> ByStage<'r, T> {
+    let mut all: Vec<(&str, Vec<T>)> = Vec::new();
     for (stage, event) in events {
-        let name = stages.get(*stage).map_or("", String::as_str);
-        match all.iter_mut().find(|(of, _)| of == name) {
+        let name = rule.stage(*stage);
+        match all.iter_mut().find(|(of, _)| *of == name) {
             Some((_, values)) => values.push(value(event)),
-            None => all.push((name.to_owned(), vec![value(event)])),
+            None => all.push((name, vec![value(event)])),
         }
     }
     ByStage(all)
-}
-
-/// A hash of pattern, key and the events' own ids, each with its length before it. When it was noticed does not count: that
-/// can differ in a replay.
-fn id(rule: &PatternRule, kind: Kind, key: &str, events: &[(usize, Event)]) -> String {
-    let mut hash = Xxh3::new();
-    let mut text = |text: &str| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
-    text(&rule.id);
-    text(&rule.version.to_string());
-    text(if kind == Kind::Match { "match" } else { "timeout" });
-    text(key);
-    for (stage, event) in events {
-        text(&stage.to_string());
-        text(event.id());
-    }
-    format!("{:032x}", hash.digest128())
 }

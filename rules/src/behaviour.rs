@@ -24,6 +24,8 @@ pub enum Measure {
 #[derive(Clone, Debug)]
 pub struct Feature {
     pub name: String,
+    /// In the words of the file; empty where it says nothing.
+    pub about: String,
     pub topic: Topic,
     /// `None` takes every event.
     pub condition: Option<Condition>,
@@ -38,6 +40,8 @@ pub struct Feature {
 #[derive(Clone, Debug)]
 pub struct Score {
     pub name: String,
+    /// In the words of the file; empty where it says nothing.
+    pub about: String,
     pub of: Number,
     pub steps: Steps,
     pub otherwise: f64,
@@ -65,11 +69,24 @@ impl Measure {
             Self::Count | Self::Sum(_) | Self::DaysSinceFirst | Self::DaysSinceLast => Kind::Number,
         }
     }
+
+    /// As files have it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum(_) => "sum",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::DaysSinceFirst => "days_since_first",
+            Self::DaysSinceLast => "days_since_last",
+        }
+    }
 }
 
 impl Feature {
     pub fn read(name: &str, section: &Section<'_, '_>) -> Option<Self> {
-        let _ = section.text("about");
+        let about = about(section);
         let topics = [Topic::Clickstream, Topic::OrderEvents].map(|topic| (topic.name(), topic));
         let topic = required(section, "from", section.one_of("from", &topics), "clickstream or order-events")?;
         let scope = Scope { event: Some(topic), ..Scope::default() };
@@ -101,8 +118,12 @@ impl Feature {
         let text = format!("{name} {} {chosen} {parts:?}", topic.name());
         let id = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         section.finish();
-        Some(Self { name: name.to_owned(), topic, condition, measure, days, id })
+        Some(Self { name: name.to_owned(), about, topic, condition, measure, days, id })
     }
+}
+
+fn about(section: &Section<'_, '_>) -> String {
+    section.text("about").map_or_else(String::new, |about| about.text.to_owned())
 }
 
 fn of_text(measure: &Measure) -> Option<String> {
@@ -135,7 +156,7 @@ fn required<T>(section: &Section<'_, '_>, key: &'static str, value: Option<T>, c
 impl Score {
     /// `names` are the features.
     pub fn read(name: &str, section: &Section<'_, '_>, names: &[Name]) -> Option<Self> {
-        let _ = section.text("about");
+        let about = about(section);
         let of = section.expression("of", &Scope { values: names, ..Scope::default() });
         let of = required(section, "of", of, "the features");
         let (at_most, at_least) = (section.table("at_most"), section.table("at_least"));
@@ -152,7 +173,7 @@ impl Score {
                 return None;
             }
         };
-        Some(Self { name: name.to_owned(), of: of?, steps, otherwise: otherwise? })
+        Some(Self { name: name.to_owned(), about, of: of?, steps, otherwise: otherwise? })
     }
 
     /// The points for what is known.

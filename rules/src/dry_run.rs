@@ -9,12 +9,13 @@ use crate::RuleSet;
 use crate::alert::Alert;
 use crate::error::{DryRunError, EventError};
 use crate::event::{Event, Loose, Topic};
+use crate::matching::Group;
 
 /// What a dry run found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct Report<'r> {
     /// By pattern, key, time, kind and rows.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<Alert<'r>>,
     pub events: u64,
     /// Rows that came too late.
     pub late: Vec<u64>,
@@ -30,53 +31,141 @@ pub struct Report {
 /// # Errors
 /// What cannot be read.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, DryRunError> {
-    let name = path.display().to_string();
-    let read = |source| DryRunError::Read { path: name.clone(), source };
-    let file = std::fs::File::open(path).map_err(read)?;
-    let json =
-        path.extension().is_some_and(|extension| ["jsonl", "ndjson", "json"].iter().any(|json| extension == *json));
-    if !json {
-        return read_csv(file, &name);
-    }
-    let mut events = Vec::new();
-    for line in std::io::BufReader::new(file).lines() {
-        let line = line.map_err(read)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let row = events.len() as u64;
-        let event = Event::from_json(Topic::Clickstream, line.as_bytes(), &format!("row-{row}"), row);
-        events.push(event.map_err(|source| DryRunError::Event { path: name.clone(), row, source })?);
-    }
-    Ok(events)
+    events(path)?.collect()
 }
 
-fn read_csv(file: std::fs::File, name: &str) -> Result<Vec<Event>, DryRunError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
-    let broken = |row, source: csv::Error| {
-        let source = EventError::Json(source.to_string());
-        DryRunError::Event { path: name.to_owned(), row, source }
-    };
-    let header = reader.headers().map_err(|source| broken(0, source))?.clone();
-    let column = |field: &str| header.iter().position(|name| name.trim().trim_start_matches('\u{feff}') == field);
-    let topic = Topic::Clickstream;
-    for needed in ["event_time", "event_type", "user_id"] {
-        column(needed).ok_or_else(|| DryRunError::Column { path: name.to_owned(), column: needed })?;
-    }
-    let columns: Vec<_> = topic.fields().map(column).collect();
-    let mut events = Vec::new();
-    let mut record = csv::StringRecord::new();
-    loop {
-        let row = events.len() as u64;
-        if !reader.read_record(&mut record).map_err(|source| broken(row, source))? {
-            return Ok(events);
+/// The same one by one.
+///
+/// # Errors
+/// What cannot be read.
+pub fn events(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Event, DryRunError>>>, DryRunError> {
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|source| DryRunError::Read { path: name.clone(), source })?;
+    let json =
+        path.extension().is_some_and(|extension| ["jsonl", "ndjson", "json"].iter().any(|json| extension == *json));
+    Ok(if json { Box::new(json_events(file, name)) } else { Box::new(CsvEvents::open(file, name)?) })
+}
+
+fn json_events(file: std::fs::File, path: String) -> impl Iterator<Item = Result<Event, DryRunError>> {
+    let lines =
+        std::io::BufReader::new(file).lines().filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty()));
+    (0..).zip(lines).map(move |(row, line)| {
+        let line = line.map_err(|source| DryRunError::Read { path: path.clone(), source })?;
+        let event = Event::from_json(Topic::Clickstream, line.as_bytes(), &format!("row-{row}"), row);
+        event.map_err(|source| DryRunError::Event { path: path.clone(), row, source })
+    })
+}
+
+struct CsvEvents {
+    reader: csv::Reader<std::fs::File>,
+    record: csv::StringRecord,
+    /// Where the topic's fields stand, in their order.
+    columns: Vec<Option<usize>>,
+    path: String,
+    row: u64,
+}
+
+impl CsvEvents {
+    fn open(file: std::fs::File, path: String) -> Result<Self, DryRunError> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let header = match reader.headers() {
+            Ok(header) => header.clone(),
+            Err(source) => {
+                let source = EventError::Json(source.to_string());
+                return Err(DryRunError::Event { path, row: 0, source });
+            }
+        };
+        let column = |field: &str| header.iter().position(|name| name.trim().trim_start_matches('\u{feff}') == field);
+        for needed in ["event_time", "event_type", "user_id"] {
+            column(needed).ok_or_else(|| DryRunError::Column { path: path.clone(), column: needed })?;
         }
-        let mut texts: Vec<&str> =
-            columns.iter().map(|column| column.and_then(|column| record.get(column)).unwrap_or_default()).collect();
+        let columns = Topic::Clickstream.fields().map(column).collect();
+        Ok(Self { reader, record: csv::StringRecord::new(), columns, path, row: 0 })
+    }
+
+    fn read(&mut self) -> Result<Option<Event>, EventError> {
+        if !self.reader.read_record(&mut self.record).map_err(|error| EventError::Json(error.to_string()))? {
+            return Ok(None);
+        }
+        let field = |column: &Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
+        let mut texts: Vec<&str> = self.columns.iter().map(field).collect();
         let time = Loose(texts.pop().unwrap_or_default().into());
         let price = Loose(texts.pop().unwrap_or_default().into());
-        let event = Event::read(topic, &time, &price, &texts, &format!("row-{row}"), row);
-        events.push(event.map_err(|source| DryRunError::Event { path: name.to_owned(), row, source })?);
+        Event::read(Topic::Clickstream, &time, &price, &texts, &format!("row-{}", self.row), self.row).map(Some)
+    }
+}
+
+impl Iterator for CsvEvents {
+    type Item = Result<Event, DryRunError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.read();
+        let row = self.row;
+        self.row += 1;
+        let told = |source| DryRunError::Event { path: self.path.clone(), row, source };
+        found.map_err(told).transpose()
+    }
+}
+
+/// Matches all patterns over events that come one by one. The watermark follows each event, so many milliseconds behind the
+/// newest. Memory follows open runs.
+pub struct DryRun<'r> {
+    rules: &'r RuleSet,
+    groups: Vec<(Group, Keys<Event>)>,
+    out_of_order: i64,
+    newest: i64,
+    /// Without alerts.
+    report: Report<'r>,
+}
+
+impl<'r> DryRun<'r> {
+    /// # Errors
+    /// A pattern that cannot be compiled.
+    pub fn new(rules: &'r RuleSet, out_of_order: i64) -> Result<Self, DryRunError> {
+        let broken = |source| DryRunError::Pattern { pattern: "of all".to_owned(), source };
+        let with_keys = |group: Group| Ok((group.matcher(rules).map_err(broken)?, group));
+        let groups = rules.groups().into_iter().map(with_keys).collect::<Result<Vec<_>, DryRunError>>()?;
+        let groups = groups.into_iter().map(|(matcher, group)| (group, Keys::new(matcher))).collect();
+        Ok(Self { rules, groups, out_of_order, newest: i64::MIN, report: Report::default() })
+    }
+
+    /// Takes an event, and hands over the alerts of which it is now certain that they are.
+    pub fn push(&mut self, event: &Event, each: &mut dyn FnMut(Alert<'r>)) {
+        self.report.events += 1;
+        let mut late = false;
+        for (group, keys) in &mut self.groups {
+            let key = event.key(group.key);
+            if key.is_empty() {
+                self.report.keyless += 1;
+            } else {
+                late |= keys.push(&key, event.at().0, event.clone()) == Arrival::Late;
+            }
+        }
+        if late {
+            self.report.late.push(event.row());
+        }
+        self.newest = self.newest.max(event.at().0);
+        self.advance(self.newest.saturating_sub(self.out_of_order).saturating_sub(1), each);
+    }
+
+    /// Closes everything that is open; what was counted, without alerts.
+    pub fn finish(mut self, each: &mut dyn FnMut(Alert<'r>)) -> Report<'r> {
+        self.advance(i64::MAX, each);
+        self.report
+    }
+
+    fn advance(&mut self, watermark: i64, each: &mut dyn FnMut(Alert<'r>)) {
+        let Self { rules, groups, report, .. } = self;
+        for (group, keys) in groups {
+            keys.advance(watermark, &mut |key, output| {
+                if let Output::Shed { runs, .. } = output {
+                    report.shed += runs as u64;
+                }
+                if let Some(alert) = group.alert(rules, key, &output) {
+                    each(alert);
+                }
+            });
+        }
     }
 }
 
@@ -85,43 +174,20 @@ fn read_csv(file: std::fs::File, name: &str) -> Result<Vec<Event>, DryRunError> 
 ///
 /// # Errors
 /// A pattern that cannot be compiled.
-pub fn dry_run(rules: &RuleSet, events: &[Event], out_of_order: i64) -> Result<Report, DryRunError> {
-    let mut report = Report { events: events.len() as u64, ..Report::default() };
-    for group in rules.groups() {
-        let broken = |source| DryRunError::Pattern { pattern: "of all".to_owned(), source };
-        let mut keys = Keys::new(group.matcher(rules).map_err(broken)?);
-        let mut newest = i64::MIN;
-        let advance = |keys: &mut Keys<Event>, watermark: i64, report: &mut Report| {
-            keys.advance(watermark, &mut |key, output| {
-                if let Output::Shed { runs, .. } = output {
-                    report.shed += runs as u64;
-                }
-                report.alerts.extend(group.alert(rules, key, &output));
-            });
-        };
-        for event in events {
-            let key = event.key(group.key);
-            if key.is_empty() {
-                report.keyless += 1;
-                continue;
-            }
-            if keys.push(&key, event.at().0, event.clone()) == Arrival::Late && !report.late.contains(&event.row()) {
-                report.late.push(event.row());
-            }
-            newest = newest.max(event.at().0);
-            advance(&mut keys, newest.saturating_sub(out_of_order).saturating_sub(1), &mut report);
-        }
-        advance(&mut keys, i64::MAX, &mut report);
-    }
-    sort(rules, &mut report.alerts);
-    Ok(report)
+pub fn dry_run<'r>(rules: &'r RuleSet, events: &[Event], out_of_order: i64) -> Result<Report<'r>, DryRunError> {
+    let mut run = DryRun::new(rules, out_of_order)?;
+    let mut alerts = Vec::new();
+    events.iter().for_each(|event| run.push(event, &mut |alert| alerts.push(alert)));
+    let report = run.finish(&mut |alert| alerts.push(alert));
+    sort(rules, &mut alerts);
+    Ok(Report { alerts, ..report })
 }
 
 /// By pattern as the rules have them, then by key, time, kind and rows.
-fn sort(rules: &RuleSet, alerts: &mut [Alert]) {
-    let place = |alert: &Alert| rules.patterns.iter().position(|pattern| pattern.id == alert.pattern);
+fn sort(rules: &RuleSet, alerts: &mut [Alert<'_>]) {
+    let place = |alert: &Alert<'_>| rules.patterns.iter().position(|pattern| pattern.id == alert.rule.id);
     alerts.sort_by_cached_key(|alert| {
-        let rows: Vec<Vec<u64>> = (0..alert.stages.len())
+        let rows: Vec<Vec<u64>> = (0..alert.rule.stages.len())
             .map(|stage| alert.events.iter().filter(|(of, _)| *of == stage).map(|(_, event)| event.row()).collect())
             .collect();
         (place(alert), alert.key.clone(), alert.at, alert.kind, rows)

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::EventTime;
@@ -264,21 +265,21 @@ impl Event {
         }
     }
 
-    /// Its fields as JSON, those that are there.
-    #[must_use]
-    pub fn to_json(&self, topic: Topic) -> serde_json::Map<String, serde_json::Value> {
-        let mut map = serde_json::Map::new();
+    /// Writes the fields that are there.
+    ///
+    /// # Errors
+    /// What `map` returns.
+    pub fn write_fields<M: SerializeMap>(&self, topic: Topic, map: &mut M) -> Result<(), M::Error> {
         for (place, name) in (0_u8..).zip(topic.texts()) {
             let text = self.text(place);
             if !text.is_empty() {
-                map.insert((*name).to_owned(), text.into());
+                map.serialize_entry(name, text)?;
             }
         }
         if let Some(price) = self.price() {
-            map.insert("price".to_owned(), price.into());
+            map.serialize_entry("price", &price)?;
         }
-        map.insert(topic.time().to_owned(), self.0.at.show().into());
-        map
+        map.serialize_entry(topic.time(), &self.0.at.show())
     }
 }
 

@@ -17,13 +17,13 @@ const REFUSALS: usize = 3;
 
 /// A run that began and came to nothing.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct NearMiss {
+pub struct NearMiss<'r> {
     pub pattern: String,
     pub key: String,
     /// Always `near`.
     pub kind: &'static str,
     /// The events that it had taken.
-    pub rows: ByStage<u64>,
+    pub rows: ByStage<'r, u64>,
     /// The stage that it waited in.
     pub stage: String,
     /// What the run ended of.
@@ -43,12 +43,12 @@ pub struct Refusal {
 /// followed in the simplest way: a stage takes the first events that fit. That is not how the matcher works, but it shows what a
 /// reader would try.
 #[must_use]
-pub fn explain(rules: &RuleSet, events: &[Event], alerts: &[Alert]) -> Vec<NearMiss> {
+pub fn explain<'r>(rules: &'r RuleSet, events: &[Event], alerts: &[Alert<'_>]) -> Vec<NearMiss<'r>> {
     let mut told = Vec::new();
     for rule in &rules.patterns {
         let found: HashSet<u64> = alerts
             .iter()
-            .filter(|alert| alert.pattern == rule.id)
+            .filter(|alert| alert.pattern() == rule.id)
             .flat_map(|alert| alert.events.iter().map(|(_, event)| event.row()))
             .collect();
         let mut misses = of_pattern(rule, events, &found);
@@ -58,7 +58,7 @@ pub fn explain(rules: &RuleSet, events: &[Event], alerts: &[Alert]) -> Vec<NearM
     told
 }
 
-fn of_pattern(rule: &PatternRule, events: &[Event], found: &HashSet<u64>) -> Vec<(usize, NearMiss)> {
+fn of_pattern<'r>(rule: &'r PatternRule, events: &[Event], found: &HashSet<u64>) -> Vec<(usize, NearMiss<'r>)> {
     let mut by_key: std::collections::BTreeMap<String, Vec<&Event>> = std::collections::BTreeMap::new();
     for event in events {
         let key = event.key(rule.key);
@@ -94,7 +94,7 @@ fn wanted(rule: &PatternRule) -> Vec<(usize, usize, &StageRule)> {
     all.filter(|(_, least, stage)| *least > 0 && !stage.stage.contiguity.is_not()).collect()
 }
 
-fn follow(rule: &PatternRule, key: &str, events: &[&Event]) -> Option<(usize, NearMiss)> {
+fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(usize, NearMiss<'r>)> {
     let mut taken: Vec<(usize, Event)> = Vec::new();
     let mut next = 0;
     let first = events.first()?.at().0;
@@ -128,12 +128,11 @@ fn follow(rule: &PatternRule, key: &str, events: &[&Event]) -> Option<(usize, Ne
                 if taken.is_empty() {
                     return None;
                 }
-                let names: Vec<String> = rule.stages.iter().map(|stage| stage.stage.name.clone()).collect();
                 let miss = NearMiss {
                     pattern: rule.id.clone(),
                     key: key.to_owned(),
                     kind: "near",
-                    rows: by_stage(&names, &taken, Event::row),
+                    rows: by_stage(rule, &taken, Event::row),
                     stage: of.stage.name.clone(),
                     because,
                     refused,
@@ -146,12 +145,12 @@ fn follow(rule: &PatternRule, key: &str, events: &[&Event]) -> Option<(usize, Ne
 }
 
 /// All stages that take events are full, and yet there is no alert: what may have been in the way.
-fn unfinished(
-    rule: &PatternRule,
+fn unfinished<'r>(
+    rule: &'r PatternRule,
     key: &str,
     taken: &[(usize, Event)],
     next: &Option<&Event>,
-) -> Option<(usize, NearMiss)> {
+) -> Option<(usize, NearMiss<'r>)> {
     let scene = Scene { event: None, earlier: Earlier::List(taken), values: &[] };
     let filtered = rule.emit_if.as_ref().and_then(|condition| condition.refusal(&scene));
     let forbids = rule.stages.iter().find(|stage| stage.stage.contiguity.is_not());
@@ -164,9 +163,8 @@ fn unfinished(
         (None, None) if rule.on_match.is_none() => return None,
         (None, None) => "the same events belong to another match, or a skip strategy took the run away".to_owned(),
     };
-    let names: Vec<String> = rule.stages.iter().map(|stage| stage.stage.name.clone()).collect();
-    let stage = taken.last().and_then(|(stage, _)| names.get(*stage)).cloned().unwrap_or_default();
-    let rows = by_stage(&names, taken, Event::row);
+    let stage = taken.last().map_or("", |(stage, _)| rule.stage(*stage)).to_owned();
+    let rows = by_stage(rule, taken, Event::row);
     let miss = NearMiss {
         pattern: rule.id.clone(),
         key: key.to_owned(),

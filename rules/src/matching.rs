@@ -78,14 +78,14 @@ impl Group {
 
     /// The alert that an output is, if it is one.
     #[must_use]
-    pub fn alert(&self, rules: &RuleSet, key: &str, output: &Output<'_, Event>) -> Option<Alert> {
+    pub fn alert<'r>(&self, rules: &'r RuleSet, key: &str, output: &Output<'_, Event>) -> Option<Alert<'r>> {
         let (kind, found) = match output {
             Output::Match(found) => (Kind::Match, found),
             Output::Timeout(found) => (Kind::Timeout, found),
             Output::Shed { .. } => return None,
         };
         let rule = rules.patterns.get(*self.patterns.get(found.pattern)?)?;
-        let alert_type = match kind {
+        match kind {
             Kind::Match => rule.on_match.as_ref()?,
             Kind::Timeout => rule.on_timeout.as_ref()?,
         };
@@ -93,7 +93,7 @@ impl Group {
         if kind == Kind::Match && !wanted(rule, &events) {
             return None;
         }
-        Some(Alert::new(rule, kind, alert_type, key, events, crate::EventTime(found.at)))
+        Some(Alert { rule, kind, key: key.to_owned(), events, at: crate::EventTime(found.at) })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::event::{Event, Field, Topic};
 use crate::reader::{Section, article};
 
 /// How much it matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     #[default]
@@ -65,6 +65,12 @@ const TAKES_NOTHING: &str = "forbids events, so there are none to look at";
 const COMES_LATER: &str = "comes later: only this stage and those before it can be looked at";
 
 impl PatternRule {
+    /// The name of a stage.
+    #[must_use]
+    pub fn stage(&self, place: usize) -> &str {
+        self.stages.get(place).map_or("", |stage| &stage.stage.name)
+    }
+
     pub fn read(id: &str, section: &Section<'_, '_>) -> Option<Self> {
         let text = |key| section.text(key).map(|written| written.text.to_owned());
         let about = text("about").unwrap_or_default();

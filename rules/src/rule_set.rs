@@ -32,6 +32,12 @@ pub struct Difference {
 }
 
 impl RuleSet {
+    /// Whether anything is to be known of customers: by features, scores or segments.
+    #[must_use]
+    pub const fn judges_customers(&self) -> bool {
+        !(self.features.is_empty() && self.scores.is_empty() && self.segments.is_empty())
+    }
+
     /// Reads all files `*.toml` of a folder, or one file.
     ///
     /// # Errors

@@ -39,6 +39,9 @@ pub struct RunArgs {
     /// Any property of librdkafka; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = data::kafka::parse_property)]
     pub kafka: Vec<(String, String)>,
+    /// Consumer group of `speed run`, whose progress is shown [default: clientele]
+    #[arg(long, env = "CLIENTELE_GROUP", value_name = "NAME")]
+    pub group: Option<String>,
     /// Address to serve on; any but loopback needs keys [default: 127.0.0.1:8080]
     #[arg(long, env = "CLIENTELE_SERVING_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<String>,

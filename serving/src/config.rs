@@ -31,6 +31,8 @@ pub struct RawConfig {
     currency: Option<String>,
     date_format: Option<String>,
     demo: bool,
+    /// Of `speed run`.
+    group: Option<String>,
     kafka: KafkaSettings,
     topics: TopicNames,
 }
@@ -93,19 +95,31 @@ impl RawConfig {
         let rate = args.rate_limit.or(self.rate_limit).or((!is_loopback).then_some(RATE));
         let mut kafka = self.kafka;
         if let Some(brokers) = &args.brokers {
+            if brokers.trim().is_empty() {
+                let reason = "is empty; leave it out (and CLIENTELE_BROKERS unset) to serve the lake alone";
+                return Err(wrong("brokers", reason.to_owned()));
+            }
             kafka.brokers.clone_from(brokers);
         }
+        let currency = args.currency.clone().or(self.currency);
+        if let Some(text) = currency.as_ref().filter(|text| !(1..=3).contains(&text.trim().chars().count())) {
+            return Err(wrong("currency", format!("{text:?} is none; write a code such as GBP, or a sign such as £")));
+        }
         let kafka = kafka.with(args.kafka.iter().cloned());
+        let mut topics = self.topics;
+        if let Some(group) = args.group.clone().or(self.group) {
+            topics.group = group;
+        }
         Ok(Config {
             lake: args.lake.clone().or(self.lake).unwrap_or_else(|| "./lake".to_owned()),
             kafka: (!kafka.brokers.is_empty()).then_some(kafka),
-            topics: self.topics,
+            topics,
             listen,
             keys,
             secure_cookies: self.secure_cookies,
             hosts: [self.hosts, args.host.clone()].concat(),
             rate_limit: rate.filter(|rate| *rate > 0),
-            currency: args.currency.clone().or(self.currency),
+            currency,
             dates,
             demo: args.demo || self.demo,
         })

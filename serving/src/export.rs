@@ -1,9 +1,11 @@
 //! Downloads: rows as CSV that no spreadsheet takes for formulas, or as Parquet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -12,15 +14,21 @@ use data::{EventTime, Money};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::api::CustomerRow;
+use crate::error::Error;
 
 /// Bytes that are handed to the client at once.
 const PIECE: usize = 64 << 10;
 const PIECES_WAITING: usize = 4;
 const PARQUET_ROWS: usize = 1 << 16;
+/// A client that takes nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As errors name it.
+const DOWNLOAD: &str = "download";
 
 /// How rows are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -66,32 +74,52 @@ impl Format {
     }
 }
 
-/// The client has gone.
+/// Why a download ends before its end.
 #[derive(Debug)]
-pub struct Gone;
-pub type Written = Result<(), Gone>;
+pub enum Broken {
+    /// The client has gone, or takes nothing any more.
+    Gone,
+    Failed(Error),
+}
+
+pub type Written = Result<(), Broken>;
 
 /// Where rows go.
 pub struct Sink {
     format: Format,
-    sender: mpsc::Sender<Bytes>,
+    /// `None` says that all was sent.
+    sender: mpsc::Sender<Option<Bytes>>,
+    runtime: Handle,
     text: Vec<u8>,
     columns: Columns,
     parquet: Option<ArrowWriter<Vec<u8>>>,
 }
 
-/// An answer whose rows `write` writes, on a thread for blocking work, as fast as the client takes them.
-pub fn stream(format: Format, write: impl FnOnce(&mut Sink) -> Written + Send + 'static) -> Response {
+/// An answer whose rows `write` writes, on a thread for blocking work, as fast as the client takes them. It holds `place` as
+/// long as that takes. One that breaks off breaks the connection, so that nobody takes a part for the whole.
+pub fn stream(
+    format: Format,
+    place: OwnedSemaphorePermit,
+    write: impl FnOnce(&mut Sink) -> Written + Send + 'static,
+) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+    let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let mut sink = Sink::new(format, sender);
-        if write(&mut sink).and_then(|()| sink.finish()).is_err() {
-            tracing::debug!("a download was broken off");
+        let _place = place;
+        let mut sink = Sink::new(format, sender, runtime);
+        match write(&mut sink).and_then(|()| sink.finish()) {
+            Ok(()) => {}
+            Err(Broken::Gone) => tracing::debug!("a download was broken off"),
+            Err(Broken::Failed(error)) => tracing::error!(%error, "a download could not be finished"),
         }
     });
-    let pieces = futures::stream::unfold(receiver, |mut receiver| async move {
-        let piece = receiver.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), receiver))
+    let pieces = futures::stream::unfold(Some(receiver), |receiver| async move {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Some(piece)) => Some((Ok(piece), Some(receiver))),
+            Some(None) => None,
+            None => Some((Err(std::io::Error::other("the download was broken off")), None)),
+        }
     });
     ([(header::CONTENT_TYPE, format.kind())], Body::from_stream(pieces)).into_response()
 }
@@ -100,13 +128,13 @@ const HEADER: &str = "customer_id,country,segment_id,segment_name,rfm_segment,r_
                       frequency,monetary,first_order_at,last_order_at,live\r\n";
 
 impl Sink {
-    fn new(format: Format, sender: mpsc::Sender<Bytes>) -> Self {
+    fn new(format: Format, sender: mpsc::Sender<Option<Bytes>>, runtime: Handle) -> Self {
         let text = if format == Format::Csv { HEADER.as_bytes().to_vec() } else { Vec::new() };
-        Self { format, sender, text, columns: Columns::default(), parquet: None }
+        Self { format, sender, runtime, text, columns: Columns::default(), parquet: None }
     }
 
     /// # Errors
-    /// When the client has gone.
+    /// When the client takes it no more.
     pub fn row(&mut self, row: &CustomerRow<'_>) -> Written {
         if self.format == Format::Csv {
             csv_row(&mut self.text, row);
@@ -119,7 +147,7 @@ impl Sink {
     /// Cells of a line of text.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// When the client takes it no more.
     pub fn texts<'t>(&mut self, cells: impl IntoIterator<Item = &'t str>) -> Written {
         for (index, cell) in cells.into_iter().enumerate() {
             if index > 0 {
@@ -138,31 +166,42 @@ impl Sink {
 
     fn send(&mut self) -> Written {
         let piece = Bytes::from(std::mem::take(&mut self.text));
-        if piece.is_empty() { Ok(()) } else { self.sender.blocking_send(piece).map_err(|_| Gone) }
+        if piece.is_empty() { Ok(()) } else { self.hand_over(Some(piece)) }
+    }
+
+    fn hand_over(&self, piece: Option<Bytes>) -> Written {
+        self.runtime.block_on(self.sender.send_timeout(piece, PATIENCE)).map_err(|_| Broken::Gone)
     }
 
     fn write_columns(&mut self) -> Written {
-        let batch = std::mem::take(&mut self.columns).batch().ok_or(Gone)?;
-        if self.parquet.is_none() {
-            let level = ZstdLevel::try_new(3).map_err(|_| Gone)?;
-            let properties = writer_properties(Compression::ZSTD(level));
-            self.parquet = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).ok();
-        }
-        let writer = self.parquet.as_mut().ok_or(Gone)?;
-        writer.write(&batch).and_then(|()| writer.flush()).map_err(|_| Gone)?;
+        let failed = |source| Broken::Failed(Error::Parquet { table: DOWNLOAD, source });
+        let batch = std::mem::take(&mut self.columns).batch();
+        let batch = batch.map_err(|source| Broken::Failed(Error::Columns { table: DOWNLOAD, source }))?;
+        let mut writer = match self.parquet.take() {
+            Some(writer) => writer,
+            None => {
+                let properties = writer_properties(Compression::ZSTD(ZstdLevel::default()));
+                ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(failed)?
+            }
+        };
+        writer.write(&batch).and_then(|()| writer.flush()).map_err(failed)?;
         // What is written is handed on; positions in the footer go on counting.
-        let written = std::mem::take(writer.inner_mut());
-        if written.is_empty() { Ok(()) } else { self.sender.blocking_send(Bytes::from(written)).map_err(|_| Gone) }
+        self.text = std::mem::take(writer.inner_mut());
+        self.parquet = Some(writer);
+        self.send()
     }
 
     fn finish(&mut self) -> Written {
         if self.format == Format::Parquet {
             self.write_columns()?;
-            let mut writer = self.parquet.take().ok_or(Gone)?;
-            writer.finish().map_err(|_| Gone)?;
-            self.text = std::mem::take(writer.inner_mut());
+            if let Some(mut writer) = self.parquet.take() {
+                let failed = |source| Broken::Failed(Error::Parquet { table: DOWNLOAD, source });
+                writer.finish().map_err(failed)?;
+                self.text = std::mem::take(writer.inner_mut());
+            }
         }
-        self.send()
+        self.send()?;
+        self.hand_over(None)
     }
 }
 
@@ -202,7 +241,7 @@ impl Columns {
         self.live.push(row.live);
     }
 
-    fn batch(self) -> Option<RecordBatch> {
+    fn batch(self) -> Result<RecordBatch, ArrowError> {
         let [recency, frequency, monetary] = self.scores;
         let score = |scores: Vec<i32>| -> ArrayRef { Arc::new(Int32Array::from(scores)) };
         let columns: Vec<(&str, DataType, ArrayRef)> = vec![
@@ -223,7 +262,7 @@ impl Columns {
         ];
         let fields: Vec<Field> = columns.iter().map(|(name, kind, _)| Field::new(*name, kind.clone(), true)).collect();
         let columns = columns.into_iter().map(|(.., column)| column).collect();
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod api;
+pub mod behaviour;
 pub mod cli;
 pub mod config;
 pub mod error;

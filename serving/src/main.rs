@@ -29,7 +29,7 @@ fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Io { what: "starting".to_owned(), source })?;
     let served = runtime.block_on(serving::run::run(config, asked_to_stop(), |address| {
-        let what = if is_live { "the lake, merged with live orders" } else { "the lake alone, without live orders" };
+        let what = if is_live { "the lake and live orders" } else { "the lake alone, without live orders" };
         let _ = writeln!(std::io::stdout(), "serving {what}, on http://{address}/");
     }));
     // What still waits for brokers is not waited for.

@@ -103,7 +103,7 @@ async fn place(config: &Config, lake: &Lake) -> Result<Place> {
 
 fn producer(config: &Config) -> Result<Option<Producer>> {
     let producer = config.kafka.as_ref().map(|kafka| Producer::new(kafka, &config.topics.orders));
-    producer.transpose().map_err(Error::Kafka)
+    producer.transpose().map_err(|reason| Error::Setting { name: "kafka", reason })
 }
 
 /// The first page is right at once: waits until the publication that was found is in the view.

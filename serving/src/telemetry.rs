@@ -56,6 +56,8 @@ pub struct Metrics {
     lag: Gauge,
     unreadable: Gauge,
     followers: Family<FeedLabels, Gauge>,
+    rule_customers: Gauge,
+    rules_refused: Gauge,
 }
 
 impl Default for Metrics {
@@ -73,6 +75,8 @@ impl Default for Metrics {
             lag: Gauge::default(),
             unreadable: Gauge::default(),
             followers: Family::default(),
+            rule_customers: Gauge::default(),
+            rules_refused: Gauge::default(),
         };
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = metrics.registered();
         metrics
@@ -95,6 +99,9 @@ impl Metrics {
         registry.register("lag", "Order lines whose effect is not in the view yet", self.lag.clone());
         registry.register("unreadable", "Records that could not be read", self.unreadable.clone());
         registry.register("followers", "Clients of a live feed", self.followers.clone());
+        registry.register("rule_customers", "Customers known to the rules", self.rule_customers.clone());
+        let refused = "Processes of speed that go on with old rules, because they refused the new ones";
+        registry.register("rules_refused", refused, self.rules_refused.clone());
         registry
     }
 
@@ -129,10 +136,16 @@ impl Metrics {
             self.lag.set(state.lag.map_or(-1, count));
             self.unreadable.set(count(status.unreadable.load(Ordering::Relaxed)));
         }
+        let behaviour = &app.follow.behaviour;
+        self.rule_customers.set(count(behaviour.members().len() as u64));
+        let now = data::EventTime::now();
+        let refused = behaviour.statuses().alive(now).filter(|status| status.refused.is_some()).count();
+        self.rules_refused.set(count(refused as u64));
         let feeds = &app.follow.feeds;
         let followers = [
             ("orders", feeds.orders.followers()),
             ("changes", feeds.changes.followers()),
+            ("rule-changes", feeds.rule_changes.followers()),
             ("alerts", feeds.alerts.followers()),
         ];
         for (feed, followers) in followers {

@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   speed watch --brokers localhost:9092                   live orders with their segments
   speed status --brokers localhost:9092 --lake ./lake    lag, publication, rates
   speed check-rules rules/shipped                        find mistakes in rule files
+  speed webhooks webhooks.toml                           tell Slack and others of alerts
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
 Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
@@ -47,6 +48,49 @@ pub enum Command {
     /// Find the rules' patterns in a file of clicks, without a broker
     #[command(after_help = DRY_RUN_EXAMPLES)]
     DryRun(DryRunArgs),
+    /// Tell webhooks of alerts: generic ones with a signature, Slack, Discord
+    #[command(after_help = WEBHOOKS_EXAMPLES)]
+    Webhooks(WebhooksArgs),
+    /// Check a file of webhooks, and try them out
+    #[command(
+        after_help = "Examples:\n  speed check-webhooks webhooks.toml\n  speed check-webhooks webhooks.toml --send"
+    )]
+    CheckWebhooks(CheckWebhooksArgs),
+}
+
+const WEBHOOKS_EXAMPLES: &str = "Examples:
+  speed webhooks webhooks.toml --brokers localhost:9092
+  speed webhooks webhooks.toml --from earliest      also of the alerts that the topic holds already
+
+deploy/webhooks.toml shows what the file may hold. Each webhook has a group of its own: several processes share the work, and
+none waits for another webhook. What cannot be told is kept in the topic webhooks-dlq, with the reason in its headers.";
+
+#[derive(Clone, Debug, Args)]
+pub struct WebhooksArgs {
+    /// Who is told of what, in TOML
+    #[arg(value_name = "FILE")]
+    pub webhooks: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+    /// Where a webhook begins that never ran
+    #[arg(long, value_enum, default_value_t)]
+    pub from: crate::webhooks::From,
+    /// Address of /metrics and /healthz; "off" for none [default: 127.0.0.1:9464, or a free port near it]
+    #[arg(long, env = "CLIENTELE_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Only errors on stderr
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckWebhooksArgs {
+    /// Who is told of what, in TOML
+    #[arg(value_name = "FILE")]
+    pub webhooks: PathBuf,
+    /// Send each an alert that says that nothing happened
+    #[arg(long)]
+    pub send: bool,
 }
 
 const CHECK_EXAMPLES: &str = "Examples:
@@ -83,7 +127,7 @@ pub struct DryRunArgs {
     /// Tell also of runs that began and came to nothing, and what refused which row
     #[arg(long)]
     pub explain: bool,
-    /// How late an event may be, in milliseconds
+    /// How late an event may be, in milliseconds; a live run has time.lateness_seconds
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     pub lateness_ms: u32,
 }

@@ -10,11 +10,24 @@ use serde::Deserialize;
 
 use crate::cli::{Common, Listen, RunArgs};
 use crate::error::{Error, Result};
+use crate::frame::Patience;
 use crate::kafka::{Delivery, Start};
 use crate::topology::TopicNames;
 use crate::worker::Limits;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// Properties of librdkafka that are not the user's to set, and what to do instead.
+const OURS: [(&str, &str); 9] = [
+    ("group.id", "give --group"),
+    ("group.instance.id", "give --instance"),
+    ("transactional.id", "give --instance"),
+    ("enable.idempotence", "give --delivery"),
+    ("isolation.level", "only what is committed is read"),
+    ("auto.offset.reset", "give --from for a new group; a gap is never skipped"),
+    ("enable.auto.commit", "offsets are committed with what they led to"),
+    ("enable.auto.offset.store", "offsets are committed with what they led to"),
+    ("enable.partition.eof", "leave it out"),
+];
 /// More would mean epochs near the transaction timeout of 10 s (EO-4).
 const LONGEST_EPOCH_MS: u64 = 2_000;
 
@@ -57,8 +70,24 @@ struct RawArchive {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawTime {
-    lateness_seconds: Option<u64>,
-    idleness_seconds: Option<u64>,
+    lateness_seconds: Option<f64>,
+    idleness_seconds: Option<f64>,
+    quiet_seconds: Option<f64>,
+}
+
+impl RawTime {
+    fn check(&self) -> Result<Patience> {
+        let seconds = |name: &'static str, given: Option<f64>, default: Duration| {
+            let found = given.map_or(Ok(default), Duration::try_from_secs_f64);
+            let reason = || format!("{:?} is no duration: give seconds, such as 0.5", given.unwrap_or_default());
+            found.map_err(|_| Error::Setting { name, reason: reason() })
+        };
+        Ok(Patience {
+            lateness: seconds("time.lateness_seconds", self.lateness_seconds, Duration::from_millis(500))?,
+            idleness: seconds("time.idleness_seconds", self.idleness_seconds, Duration::from_secs(30))?,
+            quiet: seconds("time.quiet_seconds", self.quiet_seconds, Duration::from_millis(250))?,
+        })
+    }
 }
 
 /// Where everything is: what every command needs.
@@ -83,8 +112,7 @@ pub struct Config {
     pub limits: Limits,
     /// How often the lake is given what was processed; `None` for never.
     pub archive_every: Option<Duration>,
-    pub lateness: Duration,
-    pub idleness: Duration,
+    pub patience: Patience,
     /// The folder of rules; `None` for none.
     pub rules: Option<PathBuf>,
 }
@@ -120,10 +148,16 @@ impl RawConfig {
         self.topics.check().map_err(|(name, reason)| Error::Setting { name, reason })?;
         let kafka = kafka.with(common.kafka.iter().cloned());
         kafka.check().map_err(|reason| Error::Setting { name: "kafka", reason })?;
+        if let Some((name, instead)) = OURS.into_iter().find(|(name, _)| kafka.properties.contains_key(*name)) {
+            return Err(Error::Setting {
+                name: "kafka",
+                reason: format!("{name} follows from what is promised: {instead}"),
+            });
+        }
         Ok(Place {
             kafka,
-            lake: common.lake.clone().or_else(|| self.lake.clone()).unwrap_or_else(|| "./lake".to_owned()),
-            group: common.group.clone().or_else(|| self.group.clone()).unwrap_or_else(|| "clientele".to_owned()),
+            lake: first(&common.lake, &self.lake).unwrap_or_else(|| "./lake".to_owned()),
+            group: first(&common.group, &self.group).unwrap_or_else(|| "clientele".to_owned()),
             topics: self.topics.clone(),
         })
     }
@@ -136,6 +170,14 @@ impl RawConfig {
         flag.or(self.date_format.as_deref()).map_or(Ok(DateFormat::Order(DayMonth::MonthFirst)), |text| {
             DateFormat::from_flag(text).map_err(|reason| Error::Setting { name: "date_format", reason })
         })
+    }
+
+    /// Where metrics are served: by `flag`, or by the file.
+    ///
+    /// # Errors
+    /// When it is no address.
+    pub fn listen(&self, flag: Option<&str>) -> Result<Listen> {
+        listen(flag.or(self.listen.as_deref()))
     }
 
     /// Lays environment and flags over the file and checks the whole.
@@ -151,21 +193,19 @@ impl RawConfig {
         if workers == Some(0) {
             return Err(Error::Setting { name: "workers", reason: "at least one is needed".to_owned() });
         }
-        let seconds = |given: Option<u64>, default| Duration::from_secs(given.unwrap_or(default));
-        let archive_every = seconds(self.archive.interval_seconds, 30);
+        let archive_every = Duration::from_secs(self.archive.interval_seconds.unwrap_or(30));
         let archives = !args.no_archive && self.archive.enabled.unwrap_or(true);
         Ok(Config {
             place,
-            instance: args.instance.clone().or_else(|| self.instance.clone()),
+            instance: first(&args.instance, &self.instance),
             delivery,
             start,
             workers,
-            listen: listen(args.listen.as_deref().or(self.listen.as_deref()))?,
+            listen: self.listen(args.listen.as_deref())?,
             dates,
             limits: self.limits(delivery, archive_every)?,
             archive_every: archives.then_some(archive_every),
-            lateness: seconds(self.time.lateness_seconds, 10),
-            idleness: seconds(self.time.idleness_seconds, 30),
+            patience: self.time.check()?,
             rules: args.rules.clone().or_else(|| self.rules.clone()),
         })
     }
@@ -188,6 +228,11 @@ impl RawConfig {
             ..defaults
         })
     }
+}
+
+/// What was given first; an empty text, as a variable that is not set leaves behind, is nothing.
+fn first(flag: &Option<String>, file: &Option<String>) -> Option<String> {
+    [flag, file].into_iter().flatten().find(|text| !text.trim().is_empty()).cloned()
 }
 
 fn start(text: &str) -> Result<Start> {

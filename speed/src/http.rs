@@ -35,14 +35,22 @@ pub struct Health {
 /// # Errors
 /// When the address is taken.
 pub async fn serve(listen: Listen, health: Arc<Health>) -> Result<Option<SocketAddr>> {
-    let Listen::At { address, near } = listen else { return Ok(None) };
-    let listener = bind(address, near).await?;
-    let bound = listener.local_addr().ok();
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health);
+    self::listen(listen, router).await
+}
+
+/// Serves `router` until the runtime ends; the address that it listens on.
+///
+/// # Errors
+/// When the address is taken.
+pub async fn listen(listen: Listen, router: Router) -> Result<Option<SocketAddr>> {
+    let Listen::At { address, near } = listen else { return Ok(None) };
+    let listener = bind(address, near).await?;
+    let bound = listener.local_addr().ok();
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "metrics are not served any more");

@@ -2,17 +2,21 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use data::lake::Lake;
 use serde::Serialize;
-use speed::cli::{CheckRulesArgs, Cli, Command, RunArgs, StatusArgs, VerifyArgs, WatchArgs};
+use speed::cli::{
+    CheckRulesArgs, CheckWebhooksArgs, Cli, Command, RunArgs, StatusArgs, VerifyArgs, WatchArgs, WebhooksArgs,
+};
 use speed::config::RawConfig;
 use speed::error::{Error, Result};
 use speed::verify::{self, verify};
 use speed::watch::Wishes;
+use speed::webhooks;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -22,6 +26,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => prove(&args),
         Command::Watch(args) => watch(&args),
         Command::CheckRules(args) => check_rules(&args),
+        Command::Webhooks(args) => tell_webhooks(&args),
+        Command::CheckWebhooks(args) => check_webhooks(&args),
         Command::DryRun(args) => speed::dry_run::dry_run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -80,7 +86,11 @@ fn print(report: &(impl Display + Serialize), json: bool) -> Result<()> {
     } else {
         write!(out, "{report}")
     };
-    written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source })
+    match written {
+        // Nobody reads on, as behind `| head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source }),
+    }
 }
 
 fn watch(args: &WatchArgs) -> Result<ExitCode> {
@@ -95,6 +105,36 @@ fn check_rules(args: &CheckRulesArgs) -> Result<ExitCode> {
     let report = speed::dry_run::check(&args.rules);
     print(&report, args.json)?;
     Ok(if report.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell_webhooks(args: &WebhooksArgs) -> Result<ExitCode> {
+    speed::telemetry::start_log(args.quiet);
+    let raw = RawConfig::read(args.common.config.as_deref())?;
+    let (place, listen) = (raw.place(&args.common)?, raw.listen(args.listen.as_deref())?);
+    let webhooks = read_webhooks(&args.webhooks)?;
+    let runtime = runtime()?;
+    let ran = runtime.block_on(webhooks::run(&place, webhooks, args.from, listen, asked_to_stop()));
+    runtime.shutdown_background();
+    ran.map(|()| ExitCode::SUCCESS)
+}
+
+fn read_webhooks(path: &Path) -> Result<Vec<webhooks::config::Webhook>> {
+    webhooks::config::read(path, &|name| std::env::var(name).ok()).map_err(Error::Webhooks)
+}
+
+fn check_webhooks(args: &CheckWebhooksArgs) -> Result<ExitCode> {
+    let webhooks = read_webhooks(&args.webhooks)?;
+    let mut text = format!("good: {} webhooks\n", webhooks.len());
+    let mut answered = true;
+    if args.send {
+        for (name, answer) in runtime()?.block_on(webhooks::try_out(&webhooks))? {
+            answered &= answer.is_ok();
+            text += &format!("{name}: {}\n", answer.err().unwrap_or_else(|| "it took the alert".to_owned()));
+        }
+    }
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(|source| Error::Io { what: "writing to stdout".to_owned(), source })?;
+    Ok(if answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn runtime() -> Result<Runtime> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,10 +18,12 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, Spans};
+use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, REBALANCED, Spans};
 use crate::lag::{self, LagWatch};
+use crate::observe::observe;
 use crate::operators::segments::{Reading, Shelf};
-use crate::rulebook::{self, Found, Rulebook};
+use crate::rule_watch;
+use crate::rulebook::Rulebook;
 use crate::topology::{Plan, TopicNames, Topology, topology};
 use crate::worker::port::{Failure, Writing};
 use crate::worker::{Step, Worker};
@@ -32,6 +34,11 @@ const PARTITIONS: u32 = 4;
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 
+/// How long a run that was asked to stop waits for the brokers.
+const LEAVING: Duration = Duration::from_secs(4);
+/// Below this, what a topic of orders holds may be gone before it is archived.
+const SHORTEST_RETENTION_MS: i64 = 3_600_000;
+
 /// What the threads of a run share.
 pub struct Shared {
     pub stop: AtomicBool,
@@ -39,6 +46,8 @@ pub struct Shared {
     /// The shards that this process runs now.
     pub owned: Mutex<BTreeSet<u32>>,
     failure: Mutex<Option<Failure>>,
+    /// Workers that have fenced their predecessors.
+    fenced: AtomicU32,
 }
 
 /// Runs until `stop` is set or a worker needs a person.
@@ -51,6 +60,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
         health: Arc::default(),
         owned: Mutex::default(),
         failure: Mutex::default(),
+        fenced: AtomicU32::new(0),
     });
     let asked = Arc::clone(&shared);
     tokio::spawn(async move {
@@ -63,21 +73,37 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     }
     let lake = Lake::open_existing(&config.place.lake)?;
     let stopped = || shared.stop.load(Ordering::Relaxed);
-    let Some((catalog, watch)) = Catalog::open(lake.clone(), stopped).await? else { return Ok(()) };
-    let (book, rule_watch) = open_rules(&config)?.unzip();
-    let plan = tokio::select! {
-        plan = prepare(&config, &lake, book.clone()) => plan?,
+    let rules = rule_watch::open(&config)?;
+    // Both take a while.
+    let ready = async { tokio::try_join!(Catalog::open(lake.clone(), stopped), find_topics(&config, rules.is_some())) };
+    let (opened, topics) = tokio::select! {
+        ready = ready => ready?,
         () = shared.stopped() => return Ok(()),
     };
+    let Some((catalog, watch)) = opened else { return Ok(()) };
+    let plan = plan(&config, &lake, topics, rules.as_ref().map(|(book, _)| Arc::clone(book))).await?;
     let topology = Arc::new(topology(&plan));
     tokio::spawn(Arc::clone(&catalog).keep_up(watch));
     shared.health.ready.store(true, Ordering::Relaxed);
 
-    let mut threads = start_workers(&config, &shared, &catalog, &topology);
+    let names = Arc::new(Names::claim(&config.place.group, config.instance.as_deref()));
+    let mut threads = start_workers(&config, &shared, &names, &catalog, &topology);
     threads.extend(start_archiver(&config, &plan, lake, &shared)?);
     threads.push(start_lag_watch(&config, &plan, &shared)?);
-    threads.extend(book.zip(rule_watch).map(|(book, watch)| start_rule_watch(watch, book, &shared)));
+    if let Some(rules) = rules {
+        threads.push(rule_watch::start(rules, &config, &names.process, &shared)?);
+    }
     observe(&shared, &catalog).await;
+    let asked = Instant::now();
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        if asked.elapsed() > LEAVING {
+            tracing::warn!(
+                "brokers or lake do not answer: what is open is left to its timeout, and done again by who comes next"
+            );
+            threads.retain(JoinHandle::is_finished);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for thread in threads {
         if thread.join().is_err() {
             shared.fail(Failure::Stop("a thread panicked; its message is above".to_owned()));
@@ -87,8 +113,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// Sees to it that the topics are there, and says what the operators are laid over.
-async fn prepare(config: &Config, lake: &Lake, rules: Option<Arc<Rulebook>>) -> Result<Plan> {
+/// Says what the operators are laid over; there is a publication.
+async fn plan(
+    config: &Config,
+    lake: &Lake,
+    (shards, orders_id): (u32, String),
+    rules: Option<Arc<Rulebook>>,
+) -> Result<Plan> {
     let cleaning = match lake.snapshot(Table::Orders, None).await? {
         Some(orders) => orders.rules()?,
         None => data::Rules::default(),
@@ -96,14 +127,15 @@ async fn prepare(config: &Config, lake: &Lake, rules: Option<Arc<Rulebook>>) -> 
     let reading = Reading { rules: cleaning, dates: config.dates.clone() };
     let publications = lake.snapshot(Table::Publications, None).await?;
     let lake_id = publications.map_or_else(|| Ok(String::new()), |table| table.id())?.into();
+    let (topics, orders_id) = (config.place.topics.clone(), orders_id.into());
+    Ok(Plan { topics, shards, orders_id, lake_id, reading, patience: config.patience, rules })
+}
+
+/// [`topics`], on a thread of its own.
+async fn find_topics(config: &Config, with_rules: bool) -> Result<(u32, String)> {
     let (place, delivery) = (config.place.clone(), config.delivery);
-    let (lateness, idleness) = (config.lateness, config.idleness);
-    let prepared = tokio::task::spawn_blocking(move || {
-        let (shards, orders_id) = topics(&place, delivery, rules.is_some())?;
-        let orders_id = orders_id.into();
-        Ok(Plan { topics: place.topics, shards, orders_id, lake_id, reading, lateness, idleness, rules })
-    });
-    prepared.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
+    let found = tokio::task::spawn_blocking(move || topics(&place, delivery, with_rules));
+    found.await.map_err(|error| Error::Kafka(error.to_string()))?.map_err(Error::Kafka)
 }
 
 /// Finds or makes the topics; how many shards there are, and the id of `orders`.
@@ -136,6 +168,21 @@ fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::R
              --alter --entity-type topics --entity-name {0} --add-config cleanup.policy=compact)",
             names.customer_state
         ));
+    }
+    for name in [&names.orders, &names.orders_by_customer] {
+        if cluster.setting(name, "cleanup.policy").is_some_and(|policy| policy.contains("compact")) {
+            return Err(format!(
+                "topic {name} has cleanup.policy=compact, which keeps one order of each customer: set it to delete (kafka-configs.sh \
+                 --alter --entity-type topics --entity-name {name} --add-config cleanup.policy=delete)"
+            ));
+        }
+        let retention = cluster.setting(name, "retention.ms").and_then(|ms| ms.parse::<i64>().ok());
+        if let Some(ms) = retention.filter(|ms| (0..SHORTEST_RETENTION_MS).contains(ms)) {
+            tracing::warn!(
+                topic = name,
+                "retention.ms={ms}: orders that are not processed and archived by then are lost"
+            );
+        }
     }
     for name in [&names.orders_enriched, &names.segment_changes, &data::topics::dead_letter(&names.orders)] {
         ensure(name, shards, &[])?;
@@ -171,53 +218,21 @@ fn rule_topics(names: &TopicNames, shards: u32, ensure: &Ensure<'_>) -> std::res
         }
     }
     ensure(&names.rule_segments, shards, &compacted)?;
+    ensure(&names.rule_status, 1, &compacted)?;
     ensure(&names.alerts, shards, &[])?;
     Ok(())
-}
-
-/// Looks at the rules' folder until the run stops.
-fn start_rule_watch(mut watch: rulebook::Watch, book: Arc<Rulebook>, shared: &Arc<Shared>) -> JoinHandle<()> {
-    let shared = Arc::clone(shared);
-    thread::spawn(move || {
-        let metrics = &shared.health.metrics;
-        while !shared.waited(rulebook::LOOK_EVERY) {
-            match watch.look(&book) {
-                Found::Unchanged => {}
-                Found::Changed(difference) => {
-                    metrics.rules_edition.set(i64::try_from(book.newest().number).unwrap_or_default());
-                    metrics.rules_broken.set(0);
-                    let rulebook::Difference { unchanged, changed, added, removed } = difference;
-                    tracing::info!(?changed, ?added, ?removed, unchanged = unchanged.len(), "rules changed");
-                }
-                Found::Refused(errors) => {
-                    metrics.rules_refused.inc();
-                    metrics.rules_broken.set(1);
-                    for error in errors {
-                        tracing::error!("rules refused, the old ones stay in force: {error}");
-                    }
-                }
-            }
-        }
-    })
-}
-
-/// Reads the rules, if a run is to have any.
-fn open_rules(config: &Config) -> Result<Option<(Arc<Rulebook>, rulebook::Watch)>> {
-    let Some(path) = &config.rules else { return Ok(None) };
-    let (book, watch) = rulebook::Watch::open(path).map_err(Error::Rules)?;
-    Ok(Some((Arc::new(book), watch)))
 }
 
 fn start_workers(
     config: &Config,
     shared: &Arc<Shared>,
+    names: &Arc<Names>,
     catalog: &Arc<Catalog>,
     topology: &Arc<Topology>,
 ) -> Vec<JoinHandle<()>> {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
     let count = config.workers.unwrap_or(cores).clamp(1, topology.shards.max(1));
-    let names = Names::claim(&config.place.group, config.instance.as_deref());
     tracing::info!(
         workers = count,
         shards = topology.shards,
@@ -225,12 +240,11 @@ fn start_workers(
         name = names.process,
         "started"
     );
-    let names = Arc::new(names);
     (0..count)
         .map(|number| {
-            let (config, shared, names) = (config.clone(), Arc::clone(shared), Arc::clone(&names));
+            let (config, shared, names) = (config.clone(), Arc::clone(shared), Arc::clone(names));
             let (catalog, topology) = (Arc::clone(catalog), Arc::clone(topology));
-            thread::spawn(move || keep_working(number, &config, &shared, &names, &catalog, &topology))
+            thread::spawn(move || keep_working((number, count), &config, &shared, &names, &catalog, &topology))
         })
         .collect()
 }
@@ -269,9 +283,11 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
         while !shared.waited(lag::LOOK_EVERY) {
             let owned = shared.lock_owned().clone();
             let looked = watch.look(&owned, &shared.health.metrics);
-            shared.health.silent.store(looked.is_err(), Ordering::Relaxed);
-            if let Err(error) = looked {
-                tracing::debug!(%error, "the lag cannot be told now");
+            let was_silent = shared.health.silent.swap(looked.is_err(), Ordering::Relaxed);
+            match looked {
+                Err(error) if !was_silent => tracing::warn!(%error, "processing stands still until the brokers answer"),
+                Ok(()) if was_silent => tracing::info!("the brokers answer again"),
+                _ => {}
             }
         }
     }))
@@ -279,7 +295,7 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
 
 /// Runs a worker, and another one when it has ended (EO-5), until the process stops.
 fn keep_working(
-    number: u32,
+    (number, count): (u32, u32),
     config: &Config,
     shared: &Shared,
     names: &Names,
@@ -289,7 +305,7 @@ fn keep_working(
     let mut pauses = 0;
     while !shared.stop.load(Ordering::Relaxed) {
         let since = Instant::now();
-        match work(number, config, shared, names, catalog, topology) {
+        match work((number, count), config, shared, names, catalog, topology) {
             Ok(()) => return,
             Err(Failure::Ended(reason) | Failure::Abort(reason)) => {
                 if since.elapsed() > Duration::from_secs(60) {
@@ -308,7 +324,7 @@ fn keep_working(
 
 /// One worker's life.
 fn work(
-    number: u32,
+    (number, count): (u32, u32),
     config: &Config,
     shared: &Shared,
     names: &Names,
@@ -327,7 +343,9 @@ fn work(
         config.start,
     )?;
     let shelf: Arc<dyn Shelf + Send + Sync> = Arc::<Catalog>::clone(catalog);
-    let mut worker = Worker::new(port, Arc::clone(topology), shelf, config.limits.clone())?;
+    let mut worker =
+        Worker::new(port, Arc::clone(topology), shelf, config.limits.clone())?.with_calendar(EventTime::now());
+    shared.wait_for_fences(count);
     let clock = Instant::now();
     let mut owned = BTreeSet::new();
     let worked = loop {
@@ -351,30 +369,8 @@ fn work(
     worked
 }
 
-/// Watches the run until it stops: what the metrics say that no worker says.
-async fn observe(shared: &Shared, catalog: &Catalog) {
-    let metrics = &shared.health.metrics;
-    let (mut records, mut since) = (0, Instant::now());
-    while !shared.stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let newest = catalog.newest();
-        metrics.publication.set(newest.publication);
-        metrics.publication_age.set((EventTime::now().micros() - newest.published_at.micros()) / 1_000_000);
-        metrics.shards.set(i64::try_from(shared.lock_owned().len()).unwrap_or_default());
-        if since.elapsed() >= Duration::from_secs(10) {
-            let read = metrics.records.get();
-            if read > records {
-                #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
-                let rate = (read - records) as f64 / since.elapsed().as_secs_f64();
-                tracing::info!("{rate:.0} records/s, {read} in all, {} dead letters", metrics.dead_letters.get());
-            }
-            (records, since) = (read, Instant::now());
-        }
-    }
-}
-
 impl Shared {
-    fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+    pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -386,7 +382,7 @@ impl Shared {
     }
 
     /// Waits so long, or until the run stops: whether it has.
-    fn waited(&self, pause: Duration) -> bool {
+    pub(crate) fn waited(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         while !self.stop.load(Ordering::Relaxed) && Instant::now() < until {
             thread::sleep(Duration::from_millis(50));
@@ -394,9 +390,24 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Waits for the other workers of this process, but not long, so that all of them join the group together: one that comes
+    /// later takes shards away that have just been restored.
+    fn wait_for_fences(&self, workers: u32) {
+        let since = Instant::now();
+        self.fenced.fetch_add(1, Ordering::Relaxed);
+        while self.fenced.load(Ordering::Relaxed) < workers
+            && since.elapsed() < Duration::from_secs(2)
+            && !self.stop.load(Ordering::Relaxed)
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     fn moved(&self, step: &Step, own: &mut BTreeSet<u32>, took: Duration) {
-        if let Some(reason) = &step.aborted {
-            tracing::warn!(reason, "an epoch was aborted and is done again");
+        match &step.aborted {
+            Some(reason) if reason.starts_with(REBALANCED) => tracing::info!(reason, "an epoch is done again"),
+            Some(reason) => tracing::warn!(reason, "an epoch was aborted and is done again"),
+            None => {}
         }
         if step.opened.is_empty() && step.closed.is_empty() {
             return;

@@ -53,6 +53,9 @@ pub struct Metrics {
     pub rules_edition: Gauge,
     pub rules_refused: Counter,
     pub rules_broken: Gauge,
+    pub late: Counter,
+    pub shed: Counter,
+    pub handed_on: Counter,
     pub lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_failing: Gauge,
@@ -79,6 +82,9 @@ impl Default for Metrics {
             rules_edition: Gauge::default(),
             rules_refused: Counter::default(),
             rules_broken: Gauge::default(),
+            late: Counter::default(),
+            shed: Counter::default(),
+            handed_on: Counter::default(),
             lag: Family::default(),
             archive_lag: Family::default(),
             archive_failing: Gauge::default(),
@@ -111,21 +117,37 @@ impl Default for Metrics {
         registry.register("archive_failing", "1 while the lake cannot be written or the topic read", failing);
         let lost = metrics.archive_lost.clone();
         registry.register("archive_lost", "1 when retention deleted lines before they were archived", lost);
-        let [edition, broken] = [&metrics.rules_edition, &metrics.rules_broken].map(Clone::clone);
-        registry.register("rules_edition", "How often rules came into force in this process", edition);
-        registry.register("rules_refused", "Changed rule files that were refused", metrics.rules_refused.clone());
-        registry.register("rules_broken", "1 while the rule files have mistakes and older rules are in force", broken);
+        metrics.register_rules(&mut registry);
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }
 }
 
 impl Metrics {
+    fn register_rules(&self, registry: &mut Registry) {
+        let [edition, broken] = [&self.rules_edition, &self.rules_broken].map(Clone::clone);
+        registry.register("rules_edition", "How often rules came into force in this process", edition);
+        registry.register("rules_refused", "Changed rule files that were refused", self.rules_refused.clone());
+        registry.register("rules_broken", "1 while the rule files have mistakes and older rules are in force", broken);
+        registry.register("late", "Clicks that came too late for patterns", self.late.clone());
+        let shed = self.shed.clone();
+        registry.register("shed", "Clicks and runs of patterns that were dropped at the limits of a key", shed);
+        let handed_on = self.handed_on.clone();
+        registry.register(
+            "handed_on",
+            "Records that were not in the partition of their key, and went a way round",
+            handed_on,
+        );
+    }
+
     /// Counts what a worker's step did.
     pub fn observe(&self, step: &Step, wall: Duration) {
         self.records.inc_by(step.records as u64);
         self.emitted.inc_by(step.emitted as u64);
         self.dead_letters.inc_by(step.dead_letters as u64);
+        self.late.inc_by(step.counted.late);
+        self.shed.inc_by(step.counted.shed);
+        self.handed_on.inc_by(step.counted.handed_on);
         if let Some(age) = step.committed {
             self.epochs.inc();
             self.epoch_seconds.observe((age + wall).as_secs_f64());

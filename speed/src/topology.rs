@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use data::topics::dead_letter;
 
-use crate::frame::{Dispatch, Input, Operator, Stage, Task, TopicId, split_memo};
+use crate::frame::{Dispatch, Input, Operator, Patience, Stage, Task, TopicId, split_memo};
 use crate::operators::alerts::{self, Alerts};
 use crate::operators::behaviour::{self, Behaviour};
 use crate::operators::segments::{self, Reading, Segments, Settings, Shelf};
@@ -22,9 +21,7 @@ pub struct Plan {
     /// The lake's id: that of its table `publications`.
     pub lake_id: Arc<str>,
     pub reading: Reading,
-    /// How late an event may be, and when a partition counts as idle.
-    pub lateness: Duration,
-    pub idleness: Duration,
+    pub patience: Patience,
     /// What the user's rules say; without any, clicks and orders of the shop are not read.
     pub rules: Option<Arc<Rulebook>>,
 }
@@ -44,8 +41,10 @@ pub struct TopicNames {
     pub order_events_by_user: String,
     pub rule_state: String,
     pub rule_segments: String,
+    pub rule_status: String,
     pub alert_state: String,
     pub alerts: String,
+    pub webhooks_dlq: String,
 }
 
 impl Default for TopicNames {
@@ -63,15 +62,17 @@ impl Default for TopicNames {
             order_events_by_user: topics::ORDER_EVENTS_BY_USER.to_owned(),
             rule_state: topics::RULE_STATE.to_owned(),
             rule_segments: topics::RULE_SEGMENTS.to_owned(),
+            rule_status: topics::RULE_STATUS.to_owned(),
             alert_state: topics::ALERT_STATE.to_owned(),
             alerts: topics::ALERTS.to_owned(),
+            webhooks_dlq: topics::WEBHOOKS_DLQ.to_owned(),
         }
     }
 }
 
 impl TopicNames {
     /// # Errors
-    /// The setting whose value is no topic's name, and why.
+    /// The setting whose value is no topic's name, or another topic's, and why.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let legal = |name: &str| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -89,15 +90,29 @@ impl TopicNames {
             ("topics.order_events_by_user", &self.order_events_by_user),
             ("topics.rule_state", &self.rule_state),
             ("topics.rule_segments", &self.rule_segments),
+            ("topics.rule_status", &self.rule_status),
             ("topics.alert_state", &self.alert_state),
             ("topics.alerts", &self.alerts),
+            ("topics.webhooks_dlq", &self.webhooks_dlq),
         ];
-        names.into_iter().find(|(_, name)| !legal(name)).map_or(Ok(()), |(setting, name)| {
-            Err((
-                setting,
-                format!("{name:?} is no topic's name: 1 to 249 letters, digits, dots, hyphens and underscores"),
-            ))
-        })
+        if let Some((setting, name)) = names.into_iter().find(|(_, name)| !legal(name)) {
+            let reason =
+                format!("{name:?} is no topic's name: 1 to 249 letters, digits, dots, hyphens and underscores");
+            return Err((setting, reason));
+        }
+        let read = [&self.orders, &self.clickstream, &self.order_events]
+            .map(|name| ("a topic of dead letters", dead_letter(name)));
+        let mut taken: Vec<(&str, String)> = read.into();
+        for (setting, name) in names {
+            if let Some((other, _)) = taken.iter().find(|(_, taken)| taken == name) {
+                return Err((
+                    setting,
+                    format!("{name} is already {other}: what is written there would be read as something else"),
+                ));
+            }
+            taken.push((setting, name.clone()));
+        }
+        Ok(())
     }
 }
 
@@ -252,11 +267,11 @@ impl Topology {
         changelog: TopicId,
         open: impl Fn(&Opening<'_>) -> Result<O, OpenError> + Send + Sync + 'static,
     ) {
-        let (lateness, idleness) = (plan.lateness, plan.idleness);
+        let patience = plan.patience;
         let read = inputs.clone();
         let open = move |opening: &Opening<'_>| -> Result<Box<dyn Task>, OpenError> {
             let Opening { operator, shard, shards, .. } = *opening;
-            let dispatch = Dispatch { operator, shard, shards, inputs: read.clone(), lateness, idleness };
+            let dispatch = Dispatch { operator, shard, shards, inputs: read.clone(), patience };
             let (reached, memo) = match opening.memo.map(split_memo).transpose()? {
                 Some((reached, memo)) => (reached, Some(memo)),
                 None => (None, None),
@@ -302,5 +317,23 @@ impl fmt::Debug for Topology {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.operators.iter().map(|spec| spec.name).collect();
         out.debug_struct("Topology").field("operators", &names).field("shards", &self.shards).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_one_role() {
+        assert_eq!(TopicNames::default().check(), Ok(()));
+        let one = |change: fn(&mut TopicNames)| {
+            let mut names = TopicNames::default();
+            change(&mut names);
+            names.check().expect_err("refused").0
+        };
+        assert_eq!(one(|names| names.orders_enriched = names.orders.clone()), "topics.orders_enriched");
+        assert_eq!(one(|names| names.customer_state = "orders-dlq".to_owned()), "topics.customer_state");
+        assert_eq!(one(|names| names.alerts = String::new()), "topics.alerts");
     }
 }

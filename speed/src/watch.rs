@@ -84,7 +84,9 @@ impl Moved {
         let Self { by_time, by_publication } = std::mem::take(self);
         match (by_time, by_publication) {
             (0, 0) => None,
+            (1, 0) => Some("  ↳ a customer moves, since days have gone by".to_owned()),
             (by_time, 0) => Some(format!("  ↳ {by_time} customers move, since days have gone by")),
+            (0, 1) => Some("  ↳ a customer moves, by a new publication".to_owned()),
             (0, moved) => Some(format!("  ↳ {moved} customers move, by a new publication")),
             (by_time, moved) => {
                 Some(format!("  ↳ {moved} customers move by a new publication, {by_time} by days gone by"))

@@ -113,6 +113,7 @@ test("the dialog takes the focus, says what is wrong by field, and Escape closes
   const { page, wrong, close } = await open(browser, server.url, "/live", { allow: /422/ });
   await page.click("text=Add an order");
   await page.waitForSelector("dialog[open]");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "customer_id");
   await page.fill("[name=customer_id]", "");
   await page.fill("[name=quantity]", "-2");
   await page.click("text=Send order");
@@ -128,6 +129,7 @@ test("the dialog takes the focus, says what is wrong by field, and Escape closes
   await page.waitForSelector("#wrong-invoice");
   await page.keyboard.press("Escape");
   await until(async () => (await page.locator("dialog").count()) === 0);
+  assert.equal(await focused(page), "Add an order");
   quiet(wrong, "dialog");
   await close();
 });

@@ -20,10 +20,10 @@ const rows = (page) => page.locator("ol.rows li");
 test("demo orders show at once, and the figures follow", async () => {
   const { page, wrong, close } = await open(browser, server.url, "/live");
   await settled(page);
-  const since = () => page.locator(".tile", { hasText: "Since the last" }).locator(".value").textContent();
-  const before = Number((await since()).replace(/,/g, ""));
+  const since = () => page.locator(".tile", { hasText: "Since last" }).locator(".value").textContent();
+  const before = Number((await since()).replace(/\D/g, ""));
   await page.click("text=Generate demo orders");
-  await until(async () => Number((await since()).replace(/,/g, "")) >= before + 20, 15_000, "the figures");
+  await until(async () => Number((await since()).replace(/\D/g, "")) >= before + 20, 15_000, "the figures");
   await until(async () => (await rows(page).count()) >= 20);
   quiet(wrong, "live");
   await close();

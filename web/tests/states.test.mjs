@@ -65,7 +65,10 @@ test("the lake alone, without live orders, says so", async () => {
     await settled(page);
     await page.waitForSelector(".connection.off");
     await page.waitForSelector("text=started from the lake alone");
+    assert.equal(await page.locator("nav a:has-text('Rules'), nav a:has-text('Alerts')").count(), 0);
   });
+  await look("/rules", "alone-rules", undefined, (page) => page.waitForSelector("text=speed run --rules"));
+  await look("/alerts", "alone-alerts", undefined, (page) => page.waitForSelector("text=No alert has been raised"));
   await look("/live", "alone-live", undefined, (page) => page.waitForSelector("text=--brokers"));
 });
 
@@ -113,15 +116,24 @@ test("a part that failed can be tried again", async () => {
 });
 
 test("an empty lake says what to run", async () => {
-  await look(
-    "/",
-    "empty",
-    (page) =>
-      page.route(/api\/v1\/(?!config)/, (r) =>
-        r.fulfill(problem(404, "No publication", "the lake has no publication yet")),
-      ),
-    (page) => page.waitForSelector("text=batch run --input"),
-  );
+  for (const [path, name] of [
+    ["/", "empty"],
+    ["/segments", "empty-segments"],
+    ["/quality", "empty-quality"],
+  ]) {
+    await look(
+      path,
+      name,
+      (page) =>
+        page.route(/api\/v1\/(?!config)/, (r) =>
+          r.fulfill(problem(503, "Service Unavailable", "nothing is published yet; run: batch run --input FILE")),
+        ),
+      async (page) => {
+        await page.waitForSelector("text=batch run --input");
+        await until(async () => (await page.locator("main .bone").count()) === 0, 5000, "the end of skeletons");
+      },
+    );
+  }
 });
 
 test("a customer nobody knows", async () => {
@@ -130,62 +142,31 @@ test("a customer nobody knows", async () => {
   );
 });
 
+test("the numbers of segments that were tried, and the one that was chosen", async () => {
+  const elbow = "section[aria-labelledby=elbow-title]";
+  const tried = await serve("auto");
+  try {
+    const { page, wrong, close } = await open(browser, tried.url, "/segments?table=elbow");
+    await settled(page);
+    const rows = page.locator(`${elbow} tbody tr`);
+    assert.equal(await rows.count(), 7);
+    assert.match(await rows.first().textContent(), /^\s*2\D/);
+    await page.goto(`${tried.url}/segments`);
+    await settled(page);
+    await page.waitForSelector(`${elbow} canvas`);
+    await page.locator(elbow).screenshot({ path: join(shots, "elbow.png") });
+    await accessible(page, "the elbow");
+    quiet(wrong, "the elbow");
+    await close();
+  } finally {
+    tried.stop();
+  }
+});
+
 test("filters that nobody passes", async () => {
   await look("/customers?min_monetary=99999999", "none", undefined, (page) =>
     page.waitForSelector("text=No customer passes these filters"),
   );
-});
-
-test("a key is asked for, refused, and taken", async () => {
-  let key = false;
-  const keyed = (page) =>
-    page.route("**/api/v1/**", async (r) => {
-      if (r.request().url().endsWith("/session")) {
-        key = r.request().postDataJSON().key === "right";
-        return key
-          ? r.fulfill({ status: 204 })
-          : r.fulfill(problem(401, "Unauthorized", "this key is not known"));
-      }
-      return key ? r.continue() : r.fulfill(problem(401, "Unauthorized", "an API key is needed"));
-    });
-  const { page, wrong, close } = await open(browser, server.url, "/", { before: keyed, allow: /401/ });
-  await page.waitForSelector("dialog[open]");
-  await page.screenshot({ path: join(shots, "state-key.png") });
-  await accessible(page, "the key dialog");
-  await page.keyboard.type("wrong");
-  await page.keyboard.press("Enter");
-  await page.waitForSelector("text=this key is not known");
-  await page.fill("input[type=password]", "right");
-  await page.keyboard.press("Enter");
-  await page.waitForSelector(".tile .value");
-  assert.equal(await page.locator("dialog").count(), 0);
-  quiet(wrong, "key");
-  await close();
-});
-
-test("alerts have a page once there are any", async () => {
-  const alert = {
-    id: "a1",
-    pattern: "big basket",
-    alert_type: "order.unusual",
-    kind: "threshold",
-    severity: "critical",
-    customer_id: "17850",
-    at: "2011-12-09T12:00:00Z",
-    time: "2011-12-09T12:00:00Z",
-    summary: "An order ten times the usual",
-    events: [],
-  };
-  const some = (page) =>
-    page.route("**/api/v1/alerts*", (r) => r.fulfill({ json: { items: [alert], next_cursor: null } }));
-  await look("/alerts", "alerts", some, async (page) => {
-    await page.waitForSelector("nav a:has-text('Alerts')");
-    await page.waitForSelector("text=An order ten times the usual");
-  });
-  const { page, close } = await open(browser, server.url, "/");
-  await settled(page);
-  assert.equal(await page.locator("nav a:has-text('Alerts')").count(), 0);
-  await close();
 });
 
 test("numbers and money are in the reader's locale", async () => {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -45,13 +46,24 @@ const programs = (...names) =>
 const sets = {
   /** The real set in five publications, from the lake alone: every number is known. */
   real: { months: ["2011-07", "2011-09", "2011-11", "2011-12"] },
+  /** The real set, with the number of segments chosen by what fits best. */
+  auto: { months: [], run: ["--k", "auto"] },
   /** The real set in four publications, and its last days as live orders, as they were. */
   replay: { months: ["2011-07", "2011-09", "2011-11", "2011-12"], live: ["replay", "--rate", "4"] },
   /** Made-up orders up to yesterday, and more of them live, dated now. */
   made: { live: ["produce", "orders", "--rate", "6"], demo: true },
+  /** Live orders for those with a key: `read` may look, `write` may order too. */
+  keyed: { live: ["produce", "orders", "--rate", "2"], keys: { read: "look-0123456789abcdef", write: "order-0123456789abcdef" } },
+  /** The same with a shop, whose clicks and orders go through the shipped rules. */
+  rules: {
+    live: ["produce", "orders", "--rate", "2"],
+    clicks: ["produce", "clicks", "--shoppers", "400", "--days", "40", "--rate", "25"],
+  },
 };
 
-/** Starts what the tests look at: `real`, `replay` or `made`. Ends with `stop`. */
+const made = (kind) => !sets[kind].months;
+
+/** Starts what the tests look at: one of the sets. Ends with `stop`. */
 export async function serve(kind) {
   const set = sets[kind];
   const [batch, serving] = programs("batch", "serving");
@@ -71,9 +83,9 @@ export async function serve(kind) {
   try {
     const files = input(kind, dir);
     // A few days alone do not tell whether the month or the day stands first.
-    const dates = kind === "made" ? [] : ["--date-format", "mdy"];
+    const dates = made(kind) ? [] : ["--date-format", "mdy"];
     for (const file of set.live && kind === "replay" ? files.slice(0, -1) : files) {
-      execFileSync(batch, ["run", "--input", file, "--lake", lake, "-q", ...dates]);
+      execFileSync(batch, ["run", "--input", file, "--lake", lake, "-q", ...dates, ...(set.run ?? [])]);
     }
     const brokers = set.live ? await liveOrders(kind, dir, lake, files.at(-1), start) : [];
     const port = await free();
@@ -87,34 +99,43 @@ export async function serve(kind) {
       "GBP",
       ...brokers,
       ...(set.demo ? ["--demo"] : []),
+      ...(set.keys ? ["--keys", keyFile(dir, set.keys)] : []),
     ]);
     const url = `http://127.0.0.1:${port}`;
     await until(async () => (await fetch(`${url}/readyz`)).ok, 60_000, "serving");
     const compiledIn = (await (await fetch(url)).text()).includes('id="app"');
     const to = compiledIn ? new URL(url) : await front(url);
-    return line(to, stop);
+    return { ...(await line(to, stop)), dir, rules: join(dir, "rules"), keys: set.keys };
   } catch (error) {
     stop();
     throw error;
   }
 }
 
+/** Writes the keys that are good from now on: scope and key. */
+export function keyFile(dir, keys) {
+  const file = join(dir, "keys");
+  const lines = Object.entries(keys).map(([scope, key]) => `${scope}er ${scope} ${key}`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  return file;
+}
+
 /** The order files of a set: made up, or cut before each of its months. */
 function input(kind, dir) {
-  const made = join(dir, "orders.csv");
-  if (kind === "made") {
+  const file = join(dir, "orders.csv");
+  if (made(kind)) {
     const day = (n) => new Date(Date.now() - n * 86_400_000).toISOString().slice(0, 10);
     execFileSync(programs("data")[0], [
       "generate",
       "orders",
       "--output",
-      made,
+      file,
       "--from",
       day(366),
       "--to",
       day(1),
     ]);
-    return [made];
+    return [file];
   }
   const data = process.env.CLIENTELE_DATA ?? join(root, "..", "shared/data");
   const source = join(data, "online_retail.csv");
@@ -140,9 +161,21 @@ async function liveOrders(kind, dir, lake, file, start) {
   start(data, ["broker", "--address-file", address]);
   await until(() => readFileSync(address, "utf8").length > 0, 20_000, "the broker");
   const brokers = ["--brokers", readFileSync(address, "utf8").trim()];
-  start(speed, ["run", "--lake", lake, "--delivery", "at-least-once", ...brokers]);
+  const { live, clicks } = sets[kind];
+  const rules = join(dir, "rules");
+  if (clicks) cpSync(join(root, "rules/shipped"), rules, { recursive: true });
+  start(speed, [
+    "run",
+    "--lake",
+    lake,
+    "--delivery",
+    "at-least-once",
+    ...brokers,
+    ...(clicks ? ["--rules", rules] : []),
+  ]);
   await new Promise((r) => setTimeout(r, 3000));
-  start(data, [...sets[kind].live, ...brokers, ...(kind === "replay" ? [file, "--date-format", "mdy"] : [])]);
+  start(data, [...live, ...brokers, ...(kind === "replay" ? [file, "--date-format", "mdy"] : [])]);
+  if (clicks) start(data, [...clicks, ...brokers]);
   return brokers;
 }
 
@@ -230,7 +263,7 @@ async function attempt(holds) {
   }
 }
 
-export async function until(holds, limit = 10_000, what = "it") {
+export async function until(holds, limit = 30_000, what = "it") {
   const end = Date.now() + limit;
   for (;;) {
     if (await attempt(holds)) return;
@@ -307,6 +340,12 @@ export async function accessible(page, what) {
         .join("; ")}`,
   );
   assert.deepEqual(text, [], what);
+}
+
+/** Tells a figure. It is judged where nothing else runs, by `./just bench web`: other tests share their cores. */
+export function figure(text, ...asked) {
+  console.log(`# ${text}`);
+  if (process.env.MEASURE) assert.ok(asked.every(Boolean), text);
 }
 
 export const quiet = (wrong, what) => assert.deepEqual(wrong, [], what);

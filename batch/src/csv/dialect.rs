@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use data::dates::{DateEvidence, parse_parts};
 use data::numbers::DecimalMark;
-use data::{DateFormat, DayMonth};
+use data::{DateFormat, DayMonth, EventTime};
 use encoding_rs::WINDOWS_1252;
 
 use super::columns::{Column, ColumnMap, Columns};
@@ -77,6 +77,8 @@ pub struct Layout {
     pub header_bytes: usize,
     /// Physical lines before the first record.
     pub header_lines: u64,
+    /// The latest date that a line can have.
+    pub latest: EventTime,
 }
 
 /// Decides the layout from the first bytes of a text; `whole` when nothing follows them.
@@ -116,6 +118,7 @@ pub fn detect(head: &[u8], whole: bool, wishes: &Wishes) -> Result<Layout, Strin
         encoding: wishes.encoding,
         header_bytes: bom + found.end,
         header_lines: memchr::memchr_iter(b'\n', header).count() as u64,
+        latest: EventTime::MAX,
     })
 }
 

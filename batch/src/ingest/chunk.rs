@@ -235,7 +235,7 @@ impl<'a> Parser<'a> {
             unit_price: fields.get(text, self.positions.unit_price),
             customer_id: fields.get(text, self.positions.customer_id),
         };
-        match self.rules.clean(&line, ordered_at, self.layout.mark) {
+        match self.rules.clean(&line, ordered_at, self.layout.mark, self.layout.latest) {
             Ok(line) => self.accept(&line, fields),
             Err(reason) => self.refuse(start, end, reason),
         }

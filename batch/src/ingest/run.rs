@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use data::cleaning::latest_date;
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
 use data::numbers::DecimalMark;
-use data::{DateEvidence, DateFormat, DayMonth, Rules};
+use data::{DateEvidence, DateFormat, DayMonth, EventTime, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -122,6 +123,7 @@ impl Ingest<'_> {
         let read = source.open()?.append_to(&mut head, HEAD_BYTES)?;
         let mut layout = detect(&head, read < HEAD_BYTES, &self.options.wishes)
             .map_err(|reason| Error::Source { name: source.name.clone(), reason })?;
+        layout.latest = latest_date(EventTime::now());
         let standing = self.writing.ledger.standing(source, &head, self.options.allow_overlap)?;
         let (start, known, earlier) = match &standing {
             Standing::Known { lines_read } => return Ok((Counts::default(), known_report(source, *lines_read))),
@@ -333,7 +335,8 @@ fn encoding_evidence(layout: &Layout, outcome: &Outcome) -> String {
         (Encoding::Windows1252, _) => "encoding is Windows-1252 (ISO-8859-1), as asked".to_owned(),
         (Encoding::Detect, 0) => "encoding is UTF-8: every line is valid".to_owned(),
         (Encoding::Detect, lines) => {
-            format!("encoding is Windows-1252 (ISO-8859-1): {lines} lines are not UTF-8, the others are plain in both")
+            let told = if lines == 1 { "1 line is".to_owned() } else { format!("{lines} lines are") };
+            format!("encoding is Windows-1252 (ISO-8859-1): {told} not UTF-8, the others are plain in both")
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Names that follow from centroids.
 //!
-//! The first four are what the marketing department knows. Further segments are named by three questions that
-//! decide a campaign: did they buy recently, often, for much money, each compared with the average customer?
-//! Segments with the same answers are told apart by the feature in which they differ most.
+//! The first four are what the marketing department knows; none is given to a segment that the average customer outdoes in
+//! it. Other segments are named by three questions that decide a campaign: did they buy recently, often, for much money, each
+//! compared with the average customer? Segments with the same answers are told apart by the feature in which they differ most.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,6 +14,10 @@ const CHURN: &str = "Churn Risk";
 const LOYAL: &str = "Loyal / Frequent";
 const NEW: &str = "New / Promising";
 const ALL: &str = "All Customers";
+
+/// Who has not ordered for so many times as long as the average customer is on the way out; a little longer means nothing, as where
+/// nearly everybody is in one segment.
+const LAPSED: f64 = 1.25;
 
 /// A feature's place in a centroid.
 const RECENCY: usize = 0;
@@ -35,7 +39,9 @@ pub(crate) fn segment_names(centroids: &[Centroid], average: &Centroid) -> Vec<S
     ] {
         let beats =
             |a: &usize, b: &usize| value(centroids, *a, feature).total_cmp(&value(centroids, *b, feature)) == extreme;
-        if let Some(chosen) = rest.iter().copied().reduce(|best, next| if beats(&next, &best) { next } else { best }) {
+        let best = rest.iter().copied().reduce(|best, next| if beats(&next, &best) { next } else { best });
+        let usual = average.get(feature).copied().unwrap_or_default() * if name == CHURN { LAPSED } else { 1.0 };
+        if let Some(chosen) = best.filter(|best| value(centroids, *best, feature).total_cmp(&usual) == extreme) {
             rest.retain(|i| *i != chosen);
             set(&mut names, chosen, name.to_owned());
         }
@@ -67,7 +73,7 @@ fn traits(centroid: Option<&Centroid>, [recency, frequency, monetary]: &Centroid
     let Some([r, f, m]) = centroid else {
         return ALL;
     };
-    match (r <= recency, f > frequency, m > monetary) {
+    match (*r <= recency * LAPSED, f > frequency, m > monetary) {
         (true, true, true) => "Active Core",
         (true, true, false) => "Frequent Small Baskets",
         (true, false, true) => "Big Spenders",

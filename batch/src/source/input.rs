@@ -1,5 +1,6 @@
 //! From what the user names to the files that are meant.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Source;
@@ -38,29 +39,44 @@ fn files_behind(input: &str) -> Result<Vec<PathBuf>> {
     if path.exists() || !is_pattern {
         return Ok(vec![path.to_owned()]);
     }
-    let found = glob::glob(input).map_err(|error| refused(input, &format!("is no valid pattern: {error}")))?;
+    // As shells do it.
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::default() };
+    let found =
+        glob::glob_with(input, options).map_err(|error| refused(input, &format!("is no valid pattern: {error}")))?;
     let mut files: Vec<PathBuf> = found.filter_map(std::result::Result::ok).filter(|path| path.is_file()).collect();
     files.sort();
     if files.is_empty() { Err(refused(input, "matches no file")) } else { Ok(files) }
 }
 
 fn files_in(folder: &Path, input: &str) -> Result<Vec<PathBuf>> {
-    let fail = |source| Error::Read { name: input.to_owned(), source };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if path.is_file() && is_known(&path) {
-            files.push(path);
-        }
-    }
+    collect(folder, &mut files).map_err(|source| Error::Read { name: input.to_owned(), source })?;
     files.sort();
     if files.is_empty() {
         return Err(refused(
             input,
-            "is a folder without order files (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)",
+            "is a folder without order files in it or below (.csv, .tsv, .txt, .xlsx, .parquet, also .gz and .zst)",
         ));
     }
     Ok(files)
+}
+
+/// Adds the order files in `folder` and below; hidden ones, and linked folders, are somebody else's.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        // Excel puts "~$orders.xlsx" beside a workbook that is open.
+        if [".", "~$"].iter().any(|hidden| name.as_encoded_bytes().starts_with(hidden.as_bytes())) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            collect(&path, files)?;
+        } else if path.is_file() && is_known(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn is_known(path: &Path) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use data::numbers::DecimalMark;
-use data::{DateFormat, DayMonth, RawLine, Reason, Rules};
+use data::{DateFormat, DayMonth, EventTime, RawLine, Reason, Rules};
 
 /// An accepted line with every column of `orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ fn clean_line(position: i64, line: &[u8], rules: &Rules, text_of: fn(&[u8]) -> S
         customer_id: field(6),
     };
     let ordered_at = DateFormat::Order(DayMonth::MonthFirst).parse(field(4));
-    let order = rules.clean(&raw, ordered_at, DecimalMark::Point)?;
+    let order = rules.clean(&raw, ordered_at, DecimalMark::Point, EventTime::MAX)?;
     Ok(Order {
         position,
         invoice: text_of(order.invoice),

@@ -1,6 +1,6 @@
-//! `latency BROKERS IN OUT RATE SECONDS CUSTOMERS`: sends order lines to IN at a rate and reads OUT, committed records alone; prints
-//! the milliseconds from sending to reading, the first five seconds apart, as one JSON document. With RATE 0 it only sends, one line
-//! for each customer, as fast as it can.
+//! `latency BROKERS IN OUT RATE SECONDS CUSTOMERS [clicks]`: sends order lines, or clicks, to IN at a rate and reads OUT, committed
+//! records alone; prints the milliseconds from sending to reading, the first five seconds apart, as one JSON document. With RATE 0 it
+//! only sends, one line for each customer, as fast as it can.
 #![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
 use std::error::Error;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use data::EventTime;
 use data::kafka::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -23,12 +24,17 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [brokers, input, output, rate, seconds, customers] = arguments.as_slice() else {
-        return Err("usage: latency BROKERS IN OUT RATE SECONDS CUSTOMERS".into());
+    let (clicks, arguments) = match arguments.as_slice() {
+        [arguments @ .., last] if last == "clicks" => (true, arguments),
+        arguments => (false, arguments),
     };
+    let [brokers, input, output, rate, seconds, customers] = arguments else {
+        return Err("usage: latency BROKERS IN OUT RATE SECONDS CUSTOMERS [clicks]".into());
+    };
+    let write = if clicks { click } else { order };
     let (rate, seconds, customers): (u64, u64, u64) = (rate.parse()?, seconds.parse()?, customers.parse()?);
     if rate == 0 {
-        return send(brokers, input, customers, None, &[]);
+        return send(brokers, input, customers, write, None, &[]);
     }
     let total = rate * seconds;
     let sent: Arc<Vec<AtomicU64>> = Arc::new((0..total).map(|_| AtomicU64::new(0)).collect());
@@ -36,7 +42,7 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let sender = {
         let (brokers, input, sent) = (brokers.clone(), input.clone(), Arc::clone(&sent));
-        thread::spawn(move || send(&brokers, &input, customers, Some((rate, start)), &sent))
+        thread::spawn(move || send(&brokers, &input, customers, write, Some((rate, start)), &sent))
     };
     let mut latencies = Vec::new();
     let mut read = 0;
@@ -83,7 +89,14 @@ fn follow(brokers: &str, topic: &str) -> Result<BaseConsumer> {
 }
 
 /// Sends one line after the other, paced when `pace` says so.
-fn send(brokers: &str, topic: &str, customers: u64, pace: Option<(u64, Instant)>, sent: &[AtomicU64]) -> Result<()> {
+fn send(
+    brokers: &str,
+    topic: &str,
+    customers: u64,
+    write: fn(u64, &str) -> String,
+    pace: Option<(u64, Instant)>,
+    sent: &[AtomicU64],
+) -> Result<()> {
     let mut config = KafkaSettings::new(brokers).producer_config();
     config.set("linger.ms", "1").set("delivery.report.only.error", "true");
     let producer: BaseProducer = config.create()?;
@@ -99,9 +112,7 @@ fn send(brokers: &str, topic: &str, customers: u64, pace: Option<(u64, Instant)>
             }
         }
         let customer = (FIRST_ID + line * STRIDE % customers).to_string();
-        let value = format!(
-            r#"{{"InvoiceNo":"L{line}","StockCode":"85123A","Description":"WHITE HANGING HEART","Quantity":2,"InvoiceDate":"12/9/2011 12:50","UnitPrice":2.55,"CustomerID":"{customer}","Country":"United Kingdom"}}"#
-        );
+        let value = write(line, &customer);
         while producer.send(BaseRecord::to(topic).key(&customer).payload(&value)).is_err() {
             producer.poll(Duration::from_millis(5));
         }
@@ -110,7 +121,21 @@ fn send(brokers: &str, topic: &str, customers: u64, pace: Option<(u64, Instant)>
     Ok(())
 }
 
-/// The number of the line that a joined order came from: `"L17"` is its invoice.
+fn order(line: u64, customer: &str) -> String {
+    format!(
+        r#"{{"InvoiceNo":"L{line}","StockCode":"85123A","Description":"WHITE HANGING HEART","Quantity":2,"InvoiceDate":"12/9/2011 12:50","UnitPrice":2.55,"CustomerID":"{customer}","Country":"United Kingdom"}}"#
+    )
+}
+
+/// A click that happens now.
+fn click(line: u64, user: &str) -> String {
+    let now = EventTime::now();
+    format!(
+        r#"{{"event_id":"L{line}","event_type":"view","user_id":"{user}","user_session":"s{user}","product_id":"p1","price":2.55,"event_time":"{now}"}}"#
+    )
+}
+
+/// The number of the line that a joined order or an alert came from: `"L17"` is the invoice, or the event.
 fn number(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     let (_, rest) = text.split_once("\"L")?;

@@ -58,7 +58,7 @@ async fn connection(address: String, (number, all): (u32, u32), plan: Plan, star
     let (mut latencies, mut buffer, mut drawn) = (Vec::new(), vec![0; 64 << 10], u64::from(number) + 1);
     let mut due = start + pause.unwrap_or_default() * number / all;
     let end = start + Duration::from_secs(plan.seconds);
-    sleep_until(due.into()).await;
+    wait_until(due).await;
     while due < end {
         drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let id = FIRST_ID + (drawn >> 33) % plan.customers;
@@ -70,11 +70,20 @@ async fn connection(address: String, (number, all): (u32, u32), plan: Plan, star
             Some(pause) => due + pause,
             None => Instant::now(),
         };
-        if due > Instant::now() {
-            sleep_until(due.into()).await;
-        }
+        wait_until(due).await;
     }
     Ok(latencies)
+}
+
+/// To the microsecond: timers alone are late by a millisecond or two, which would count as the server's.
+async fn wait_until(due: Instant) {
+    const COARSE: Duration = Duration::from_millis(3);
+    if let Some(early) = due.checked_sub(COARSE).filter(|early| *early > Instant::now()) {
+        sleep_until(early.into()).await;
+    }
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Reads one answer with a length, which must be a 200.

@@ -14,6 +14,8 @@ pub enum Purpose {
     Prices = 4,
     Dirt = 5,
     Live = 6,
+    Shop = 7,
+    Shoppers = 8,
 }
 
 /// A source of random numbers: the same on every machine, and independent of the version of `rand`.

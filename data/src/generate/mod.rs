@@ -23,6 +23,8 @@ pub mod options;
 mod orders;
 pub mod output;
 mod portable;
+pub mod shop;
+mod shop_csv;
 mod summary;
 mod words;
 
@@ -33,6 +35,8 @@ pub use error::{Error, Result};
 pub use live::{LiveLine, LiveOptions, LiveOrders};
 pub use options::{Encoding, Options, RawOptions, Size};
 pub use output::Output;
+pub use shop::{Shop, ShopOptions};
+pub use shop_csv::{write_clicks, write_order_events};
 pub use summary::{Accepted, Summary};
 
 use csv::CsvWriter;

@@ -16,6 +16,11 @@ pub enum Error {
     Delta { table: Table, source: Box<DeltaTableError> },
     #[error("table {}: {source}", .table.name())]
     Storage { table: Table, source: object_store::Error },
+    #[error(
+        "the object store wants credentials, and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for a store that \
+         is not Amazon's, AWS_ENDPOINT_URL too)"
+    )]
+    NoCredentials,
     #[error("table {}, file {path}: {source}", .table.name())]
     File { table: Table, path: String, source: ParquetError },
     #[error("table {}: {source}", .table.name())]
@@ -60,11 +65,17 @@ impl Error {
     }
 
     pub(super) fn delta(table: Table) -> impl FnOnce(DeltaTableError) -> Self {
-        move |source| Self::Delta { table, source: Box::new(source) }
+        move |source| {
+            if lacks_credentials(&source) {
+                Self::NoCredentials
+            } else {
+                Self::Delta { table, source: Box::new(source) }
+            }
+        }
     }
 
     pub(super) fn storage(table: Table) -> impl FnOnce(object_store::Error) -> Self {
-        move |source| Self::Storage { table, source }
+        move |source| if lacks_credentials(&source) { Self::NoCredentials } else { Self::Storage { table, source } }
     }
 
     pub(crate) fn file(table: Table, path: &str) -> impl FnOnce(ParquetError) -> Self {
@@ -74,4 +85,10 @@ impl Error {
     pub(crate) fn columns(table: Table) -> impl FnOnce(ArrowError) -> Self {
         move |source| Self::Columns { table, source }
     }
+}
+
+/// The last place where credentials are looked for is the machine's metadata service, at an address that only rented machines have.
+fn lacks_credentials(error: &dyn std::error::Error) -> bool {
+    const METADATA_SERVICE: &str = "http://169.254.169.254/";
+    error.to_string().contains(METADATA_SERVICE) || error.source().is_some_and(lacks_credentials)
 }

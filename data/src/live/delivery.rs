@@ -24,10 +24,10 @@ const EVENTS: usize = 8;
 /// Served at least so often while the queue is full.
 const STEP: Duration = Duration::from_millis(10);
 
-/// A connected producer for one topic.
+/// A connected producer.
 pub struct Delivery {
     producer: BaseProducer<Deliveries>,
-    topic: String,
+    topics: Vec<String>,
 }
 
 /// What became of the messages so far.
@@ -38,11 +38,11 @@ pub struct Counts {
 }
 
 impl Delivery {
-    /// Connects, and makes `topic` with `partitions` where it does not exist.
+    /// Connects, and makes `topics` with `partitions` where they do not exist.
     ///
     /// # Errors
     /// [`super::Error::Kafka`] when no broker answers within 10 s, [`super::Error::Topic`].
-    pub fn connect(settings: &KafkaSettings, topic: &str, partitions: u32) -> Result<Self> {
+    pub fn connect(settings: &KafkaSettings, topics: &[String], partitions: u32) -> Result<Self> {
         let context = Deliveries::default();
         let connection = context.connection.clone();
         let mut config = settings.producer_config();
@@ -52,19 +52,23 @@ impl Delivery {
         let created = config.create_with_context(context);
         let producer: BaseProducer<Deliveries> = created.map_err(|error| connection.explain(&error))?;
         reach(producer.client(), &connection, || producer.poll(Duration::ZERO), None, REACH_PATIENCE)?;
-        let topics = Topics::new(settings).map_err(TopicFailure::Unreachable)?;
-        topics.ensure(topic, partitions, &[])?;
-        Ok(Self { producer, topic: topic.to_owned() })
+        let cluster = Topics::new(settings).map_err(TopicFailure::Unreachable)?;
+        for topic in topics {
+            cluster.ensure(topic, partitions, &[])?;
+        }
+        Ok(Self { producer, topics: topics.to_vec() })
     }
 
+    /// Their names, as people list them.
     #[must_use]
-    pub fn topic(&self) -> &str {
-        &self.topic
+    pub fn topics(&self) -> String {
+        self.topics.join(" and ")
     }
 
     /// Takes a message; waits while the queue is full, unless told to `stop`. Whether it was taken.
     pub fn send(&self, message: &Message, stop: &AtomicBool) -> bool {
-        let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).payload(&message.value);
+        let topic = self.topics.get(message.topic).map_or("", String::as_str);
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).payload(&message.value);
         record.key = (!message.key.is_empty()).then_some(&message.key);
         loop {
             let Err((error, refused)) = self.producer.send(record) else { return true };

@@ -1,8 +1,8 @@
-//! Order lines as live messages: from a file, or made up without end.
+//! Order lines, clicks and news of orders as live messages: from a file, or made up without end.
 //!
 //! ```text
 //! file ─ replay ──┐
-//!                 ├▶ message ─▶ pace ─▶ delivery ─▶ topic `orders`
+//!                 ├▶ message ─▶ pace ─▶ delivery ─▶ topics
 //! made up ────────┘                        └──────▶ summary
 //! ```
 
@@ -12,32 +12,39 @@ pub mod file;
 pub mod json;
 mod made_up;
 pub mod pace;
+mod records;
 mod replay;
+mod replay_events;
 mod run;
+mod shop;
 
 pub use delivery::{Counts, Delivery};
 pub use error::{Error, Result};
 pub use made_up::MadeUp;
 pub use pace::Pace;
 pub use replay::{Replay, ReplayOptions};
+pub use replay_events::{EventKind, EventReplay, kind_of};
 pub use run::{Progress, Summary, run};
+pub use shop::ShopFeed;
 
 use crate::EventTime;
 
-/// One order line on its way to the topic; its buffers are used again.
+/// One record on its way to a topic; its buffers are used again.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
+    /// Which of the delivery's topics it goes to.
+    pub topic: usize,
     /// The customer id; empty for a line without customer, whose key is null.
     pub key: Vec<u8>,
     /// A JSON object.
     pub value: Vec<u8>,
-    /// When it was ordered, where that is known.
+    /// When it was ordered, or happened, where that is known.
     pub ordered_at: Option<EventTime>,
 }
 
-/// Where order lines come from.
+/// Where records come from.
 pub trait Source {
-    /// Puts the next line into `message`; `false` when there is none.
+    /// Puts the next one into `message`; `false` when there is none.
     ///
     /// # Errors
     /// When the source cannot be read on.

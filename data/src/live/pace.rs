@@ -13,20 +13,24 @@ pub enum Pace {
     Rate(f64),
     /// As they were ordered, so many times faster.
     Speedup(f64),
+    /// Each when the clock shows its own time; what is past, at once.
+    Clock,
 }
 
 /// Due times from the start, by pace. They do not follow the clock: what was late is made up for.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pace: Pace,
+    /// When the clock stood at zero.
+    began: EventTime,
     first: Option<EventTime>,
     due: Duration,
 }
 
 impl Schedule {
     #[must_use]
-    pub const fn new(pace: Pace) -> Self {
-        Self { pace, first: None, due: Duration::ZERO }
+    pub const fn new(pace: Pace, began: EventTime) -> Self {
+        Self { pace, began, first: None, due: Duration::ZERO }
     }
 
     /// When the message behind `sent` others is due, as far as its own time does not matter.
@@ -35,18 +39,20 @@ impl Schedule {
     pub fn slot(&self, sent: u64) -> Duration {
         match self.pace {
             Pace::Rate(rate) => duration(sent as f64 / rate),
-            Pace::Free | Pace::Speedup(_) => Duration::ZERO,
+            Pace::Free | Pace::Speedup(_) | Pace::Clock => Duration::ZERO,
         }
     }
 
     /// When the message ordered at `ordered_at` is due; never before the one asked for last.
     #[expect(clippy::cast_precision_loss, reason = "a year is 2^45 microseconds")]
     pub fn due(&mut self, ordered_at: Option<EventTime>) -> Duration {
-        if let (Pace::Speedup(factor), Some(ordered_at)) = (self.pace, ordered_at) {
-            let first = *self.first.get_or_insert(ordered_at);
-            let gap = ordered_at.micros().saturating_sub(first.micros());
-            self.due = self.due.max(duration(gap as f64 / 1e6 / factor));
-        }
+        let (since, factor) = match (self.pace, ordered_at) {
+            (Pace::Speedup(factor), Some(ordered_at)) => (*self.first.get_or_insert(ordered_at), factor),
+            (Pace::Clock, Some(_)) => (self.began, 1.0),
+            _ => return self.due,
+        };
+        let gap = ordered_at.unwrap_or(since).micros().saturating_sub(since.micros());
+        self.due = self.due.max(duration(gap as f64 / 1e6 / factor));
         self.due
     }
 }
@@ -62,17 +68,25 @@ mod tests {
 
     #[test]
     fn a_rate_does_not_drift() {
-        let schedule = Schedule::new(Pace::Rate(3.0));
+        let schedule = Schedule::new(Pace::Rate(3.0), EventTime::default());
         assert_eq!(schedule.slot(0), Duration::ZERO);
         assert_eq!(schedule.slot(3_000_000_000), Duration::from_secs(1_000_000_000));
-        assert_eq!(Schedule::new(Pace::Free).slot(7), Duration::ZERO);
+        assert_eq!(Schedule::new(Pace::Free, EventTime::default()).slot(7), Duration::ZERO);
     }
 
     #[test]
     fn a_speedup_divides_the_gaps() {
-        let mut schedule = Schedule::new(Pace::Speedup(60.0));
+        let mut schedule = Schedule::new(Pace::Speedup(60.0), EventTime::default());
         let minute = |count: i64| Some(EventTime::from_micros(count * 60_000_000));
         let due = [minute(10), None, minute(13), minute(12), minute(11), minute(14)].map(|at| schedule.due(at));
         assert_eq!(due.map(|due| due.as_secs()), [0, 0, 3, 3, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_past_is_due_at_once_and_what_is_not_at_its_time() {
+        let second = |count: i64| EventTime::from_micros(count * 1_000_000);
+        let mut schedule = Schedule::new(Pace::Clock, second(100));
+        let due = [10, 99, 100, 103, 101].map(|at| schedule.due(Some(second(at))));
+        assert_eq!(due.map(|due| due.as_secs()), [0, 0, 0, 3, 3]);
     }
 }

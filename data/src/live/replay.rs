@@ -125,7 +125,7 @@ impl Source for Replay {
 
 /// Microseconds that bring `newest` as close to `now` as whole days can, and not beyond it. Whole days keep each
 /// order's time of day, and every customer's days since the last order.
-fn shift(newest: EventTime, now: EventTime) -> i64 {
+pub(super) fn shift(newest: EventTime, now: EventTime) -> i64 {
     (now.micros() - newest.micros()).div_euclid(DAY_MICROS) * DAY_MICROS
 }
 

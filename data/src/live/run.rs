@@ -10,6 +10,7 @@ use super::delivery::{Counts, Delivery};
 use super::error::Result;
 use super::pace::{Pace, Schedule};
 use super::{Message, Source};
+use crate::EventTime;
 
 /// The shortest wait: what falls due within it goes out together, so that a high rate does not wake us for each.
 const TICK: Duration = Duration::from_millis(2);
@@ -34,6 +35,7 @@ pub struct Progress {
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// The topic, or the topics with "and" between them.
     pub topic: String,
     /// Messages that the broker acknowledged.
     pub delivered: u64,
@@ -63,9 +65,9 @@ pub fn run(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let topic = delivery.topic().to_owned();
+    let topic = delivery.topics();
     let mut sender = Sender { delivery, stop, observe, begun, now: Duration::ZERO, sent: 0, bytes: 0 };
-    let done = sender.send_all(source, Schedule::new(pace), limit.unwrap_or(u64::MAX));
+    let done = sender.send_all(source, Schedule::new(pace, EventTime::now()), limit.unwrap_or(u64::MAX));
     let stopped = stop.load(Ordering::Relaxed);
     let bytes = sender.bytes;
     let (counts, failure) = sender.delivery.finish(if stopped { STOP_PATIENCE } else { FINISH_PATIENCE });

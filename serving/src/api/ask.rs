@@ -34,7 +34,20 @@ fn told(rejection: &QueryRejection) -> Problem {
         return Problem::parameter(field, "may be given once");
     }
     match reason.split_once(": ") {
-        Some((field, detail)) if !field.contains(' ') => Problem::parameter(field, detail),
+        Some((field, detail)) if !field.contains(' ') => Problem::parameter(field, plain(detail)),
         _ => Problem::parameter("query", reason),
+    }
+}
+
+/// What the libraries say of numbers, in words for who asks.
+fn plain(detail: &str) -> &str {
+    if detail.starts_with("invalid digit") || detail.starts_with("cannot parse integer") {
+        "is no whole number"
+    } else if detail.starts_with("number too") {
+        "is out of bounds"
+    } else if detail.starts_with("invalid float") || detail.starts_with("cannot parse float") {
+        "is no number"
+    } else {
+        detail
     }
 }

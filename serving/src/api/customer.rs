@@ -71,7 +71,7 @@ pub struct Next<'v> {
 
 /// Batch and live figures of a customer, distances, percentiles, what would change the segment
 #[utoipa::path(get, path = "/api/v1/customers/{id}", tag = "customers", params(("id" = String, Path), AsOfQuery),
-    responses((status = 200, body = Customer), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Customer), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn customer(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -101,7 +101,7 @@ pub async fn customer(
         batch: before.map(|before| CustomerValues::at(view, &before, reference)),
         distances: distances(view, &row.figures),
         percentiles: Percentiles { recency_days, frequency, monetary },
-        next: next(view, &row),
+        next: next(view, &row, app.place.currency.as_deref()),
         recent_orders: recent.iter().map(|event| event.content.clone()).collect(),
     }))
 }
@@ -132,10 +132,17 @@ fn distances<'v>(view: &'v View, figures: &Figures) -> Vec<Distance<'v>> {
     distances
 }
 
+/// In whole units: it is an estimate. What is below one keeps its decimals.
+fn whole(money: Money) -> String {
+    let units = money.to_f64().round();
+    if units < 1.0 { money.to_string() } else { format!("{units}") }
+}
+
 /// The fewest orders, of what this customer's came to on average, that lead to each other segment.
-fn next<'v>(view: &'v View, row: &Row<'_>) -> Vec<Next<'v>> {
+fn next<'v>(view: &'v View, row: &Row<'_>, currency: Option<&str>) -> Vec<Next<'v>> {
     let (model, figures) = (&view.judged.batch.base.model, &row.figures);
     let usual = Money::from_raw(figures.monetary.raw() / i64::from(figures.frequency.max(1)));
+    let about = currency.map_or_else(|| whole(usual), |currency| format!("{currency} {}", whole(usual)));
     let mut found: Vec<Next<'v>> = Vec::new();
     for orders in 1..=MOST_ORDERS {
         let spent = usual.times(i64::from(orders)).unwrap_or_default();
@@ -145,7 +152,8 @@ fn next<'v>(view: &'v View, row: &Row<'_>) -> Vec<Next<'v>> {
         let is_new = label != usize::from(figures.label) && found.iter().all(|next| next.segment_id != segment.id);
         if is_new {
             let many = if orders == 1 { "1 order".to_owned() } else { format!("{orders} orders") };
-            let text = format!("{many} of about {usual} each by tomorrow would make this customer {}", segment.name);
+            let each = if orders == 1 { "" } else { " each" };
+            let text = format!("{many} of about {about}{each} by tomorrow would make this customer {}", segment.name);
             let (segment_id, segment_name) = (segment.id, segment.name.as_str());
             found.push(Next { segment_id, segment_name, text, orders, monetary: spent });
         }

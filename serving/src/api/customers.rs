@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::customer_row::CustomerRow;
 use super::filter::{Filter, Order, Page, page, sorted};
+use super::paging::checked;
 use super::revenue::timeline;
 use super::sight::{Sight, ViewInfo};
 use super::{Answered, App, Ask, Problem, blocking, segments};
@@ -58,10 +59,10 @@ pub struct CustomersQuery {
     pub ordered_to: Option<String>,
     #[param(inline)]
     pub sort: Order,
-    /// 1 to 1,000, 50 unless said.
+    /// 1 to 1,000, 50 unless said; not with a download, which has no pages.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before; not with a download.
     pub cursor: Option<String>,
     /// `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`.
     #[param(inline)]
@@ -80,7 +81,8 @@ pub struct Customers<'v> {
 
 /// Customers by any filter, a page at a time or as a download
 #[utoipa::path(get, path = "/api/v1/customers", tag = "customers", params(CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, content((Customers<'_> = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn customers(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -91,7 +93,8 @@ pub async fn customers(
 
 /// The customers of a segment; parameters as of /customers
 #[utoipa::path(get, path = "/api/v1/segments/{id}/customers", tag = "customers", params(("id" = String, Path), CustomersQuery),
-    responses((status = 200, body = Customers), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, content((Customers<'_> = "application/json"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn customers_of_segment(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -113,11 +116,13 @@ async fn answer(app: Arc<App>, headers: HeaderMap, query: CustomersQuery) -> Ans
         _ => None,
     };
     let mut filter = Filter::new(&query, &sight.view, past)?;
-    let limit = query.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("is 1 to {MOST}")));
-    }
+    let limit = checked(query.limit, USUAL, MOST)?;
     let cursor = query.cursor.as_deref().map(|text| query.sort.cursor(text)).transpose()?;
+    for (name, given) in [("limit", query.limit.is_some()), ("cursor", cursor.is_some())] {
+        if given && format != Format::Json {
+            return Err(Problem::parameter(name, "goes with JSON only: a download holds every row"));
+        }
+    }
     if let Some(unchanged) = sight.unchanged() {
         return Ok(unchanged);
     }
@@ -143,12 +148,15 @@ fn shown(sight: &Sight, page: Page<'_>) -> Response {
 }
 
 async fn download(app: &Arc<App>, sight: Sight, filter: Filter, order: Order, format: Format) -> Answered<Response> {
+    let place = app.download_place()?;
     let turn = Arc::clone(&app.scans).acquire_owned().await;
     let view = Arc::clone(&sight.view);
     let name = format!("customers-{}.{}", view.publication(), format.name());
-    let mut response = export::stream(format, move |sink| {
-        let _turn = turn;
-        write_rows(&view, &sorted(&view, &filter, order), sink)
+    let mut response = export::stream(format, place, move |sink| {
+        let rows = sorted(&view, &filter, order);
+        // The rest is as fast as the client.
+        drop(turn);
+        write_rows(&view, &rows, sink)
     });
     let attachment = format!("attachment; filename=\"{name}\"");
     if let Ok(value) = attachment.parse() {

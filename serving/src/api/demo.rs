@@ -35,7 +35,7 @@ pub struct DemoRequest {
 
 /// Writes made-up order lines dated now
 #[utoipa::path(post, path = "/api/v1/demo/orders", tag = "live", request_body = DemoRequest,
-    responses((status = 202, body = Accepted), (status = "default", body = super::ProblemBody)))]
+    responses((status = 202, body = Accepted), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn demo_orders(
     State(app): State<Arc<App>>,
     Ask(NoQuery {}): Ask<NoQuery>,

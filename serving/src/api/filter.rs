@@ -127,6 +127,7 @@ impl Filter {
         if query.cohort.as_deref().is_some_and(|month| !is_month(month)) {
             return Err(Problem::parameter("cohort", "is a month such as 2010-12"));
         }
+        in_order(query)?;
         let before = match query.moved_from.as_deref() {
             None | Some("new") => None,
             Some(id) => {
@@ -205,6 +206,19 @@ impl Filter {
     }
 }
 
+/// Bounds between which nobody can be are a mistake.
+fn in_order(query: &CustomersQuery) -> Answered<()> {
+    let days = query.min_recency_days.zip(query.max_recency_days).is_some_and(|(min, max)| min > max);
+    let invoices = query.min_frequency.zip(query.max_frequency).is_some_and(|(min, max)| min > max);
+    let money = query.min_monetary.zip(query.max_monetary).is_some_and(|(min, max)| min > max);
+    for (name, is_wrong) in [("recency_days", days), ("frequency", invoices), ("monetary", money)] {
+        if is_wrong {
+            return Err(Problem::parameter(format!("min_{name}"), format!("is above max_{name}")));
+        }
+    }
+    Ok(())
+}
+
 fn ordered(query: &CustomersQuery) -> Answered<Option<std::ops::Range<i64>>> {
     let day = |name: &str, text: &Option<String>| match text.as_deref().map(str::parse::<NaiveDate>) {
         None => Ok(None),
@@ -212,16 +226,14 @@ fn ordered(query: &CustomersQuery) -> Answered<Option<std::ops::Range<i64>>> {
         Some(Err(_)) => Err(Problem::parameter(name, "is a day such as 2011-01-01")),
     };
     let (from, to) = (day("ordered_from", &query.ordered_from)?, day("ordered_to", &query.ordered_to)?);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(Problem::parameter("ordered_from", "is not before ordered_to"));
+    }
     Ok((from.is_some() || to.is_some()).then(|| from.unwrap_or(i64::MIN)..to.unwrap_or(i64::MAX)))
 }
 
 fn is_month(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 7
-        && bytes.iter().enumerate().all(|(place, byte)| match place {
-            4 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
+    text.len() == 7 && format!("{text}-01").parse::<NaiveDate>().is_ok()
 }
 
 #[expect(
@@ -298,6 +310,6 @@ mod tests {
     #[test]
     fn months_are_checked() {
         assert!(is_month("2010-12"));
-        assert!(!is_month("2010-1") && !is_month("2010/12") && !is_month("december"));
+        assert!(["2010-1", "2010-13", "2010-00", "2010/12", "decembe", "december"].iter().all(|text| !is_month(text)));
     }
 }

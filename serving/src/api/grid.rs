@@ -49,7 +49,7 @@ pub struct Named {
 
 /// Customers and revenue by recency and frequency score
 #[utoipa::path(get, path = "/api/v1/rfm-grid", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Grid), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Grid), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn rfm_grid(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -118,7 +118,7 @@ pub struct Scatter<'v> {
 
 /// Every customer as a point, or a sample
 #[utoipa::path(get, path = "/api/v1/scatter", tag = "figures", params(ScatterQuery),
-    responses((status = 200, body = Scatter), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Scatter), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn scatter(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -181,7 +181,7 @@ pub struct SegmentCounts {
 
 /// Histograms of recency, frequency and monetary, by segment
 #[utoipa::path(get, path = "/api/v1/distribution", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Distribution), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Distribution), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn distribution(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

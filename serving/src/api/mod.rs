@@ -1,6 +1,8 @@
 //! The routes under `/api/v1`: each file answers its own.
 
 mod ask;
+mod behaviour;
+mod config;
 mod customer;
 mod customer_row;
 mod customers;
@@ -11,12 +13,12 @@ mod idempotency;
 mod orders;
 mod overview;
 mod paging;
+mod posted;
 mod problem;
 mod publications;
 mod quality;
 mod revenue;
 mod routes;
-mod rules;
 mod segments;
 mod session;
 mod sight;
@@ -27,7 +29,7 @@ mod views;
 use std::sync::Arc;
 
 use data::{DateFormat, Rules};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use ask::Ask;
 pub use customer_row::{CustomerRow, CustomerValues};
@@ -37,7 +39,7 @@ pub use routes::{document, routes};
 pub use sight::json;
 pub use views::keep_telling;
 
-use crate::http::{Access, Hosts, Limits};
+use crate::http::{Access, Hosts, Limits, RequestIds};
 use crate::lake::Shelf;
 use crate::live::{Follow, Producer};
 use crate::telemetry::Metrics;
@@ -46,6 +48,8 @@ use crate::telemetry::Metrics;
 const SCANS: usize = 2;
 /// Readings of the lake at once.
 const READS: usize = 4;
+/// Downloads at once: each has a thread until its client has taken it.
+const DOWNLOADS: usize = 32;
 
 /// What pages are told of the place.
 #[derive(Clone, Debug)]
@@ -70,10 +74,12 @@ pub struct App {
     pub hosts: Hosts,
     pub limits: Limits,
     pub metrics: Metrics,
+    pub request_ids: RequestIds,
     /// Tells the views of this process from those of another one, or of an earlier one.
     pub instance: String,
     pub scans: Arc<Semaphore>,
     pub reads: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
     /// Becomes true when the process is about to end.
     pub closing: watch::Receiver<bool>,
     /// The newest event of `/live/view`.
@@ -107,12 +113,23 @@ impl App {
             hosts,
             limits,
             metrics: Metrics::default(),
+            request_ids: RequestIds::default(),
             instance,
             scans: Arc::new(Semaphore::new(SCANS)),
             reads: Arc::new(Semaphore::new(READS)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             closing,
             views: watch::Sender::default(),
         }
+    }
+
+    /// A place among those who download.
+    ///
+    /// # Errors
+    /// When all are taken.
+    fn download_place(&self) -> Answered<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.downloads).try_acquire_owned();
+        place.map_err(|_| Problem::unavailable(format!("{DOWNLOADS} downloads are under way, more are not"), 10))
     }
 }
 

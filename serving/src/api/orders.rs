@@ -7,16 +7,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use data::numbers::DecimalMark;
-use data::order::Wire;
-use data::{Money, Reason};
+use data::{EventTime, Money};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::idempotency::Known;
 use super::story::NoQuery;
-use super::{Answered, App, Ask, FieldProblem, Problem, quality};
+use super::{Answered, App, Ask, FieldProblem, Problem, posted};
 use crate::http::Caller;
 use crate::live::Place;
 
@@ -81,8 +79,8 @@ impl Line {
 
 /// Writes order lines to the topic
 #[utoipa::path(post, path = "/api/v1/orders", tag = "live", request_body = OrderRequests,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once")),
-    responses((status = 202, body = Accepted), (status = "default", body = super::ProblemBody)))]
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once by a server process; others that run beside it, and one that was started again, do not know it")),
+    responses((status = 202, body = Accepted), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn post_orders(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -165,52 +163,26 @@ fn read(app: &App, body: &[u8]) -> Answered<Vec<Line>> {
         let told = format!("1 to {MOST} lines are taken at once, not {}", raws.len());
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told));
     }
-    let (mut lines, mut errors) = (Vec::with_capacity(raws.len()), Vec::new());
+    let (mut lines, mut errors, mut refused) = (Vec::with_capacity(raws.len()), Vec::new(), 0_usize);
+    let now = EventTime::now();
     for (place, raw) in raws.iter().enumerate() {
-        match line(app, raw.get().as_bytes()) {
+        match posted::line(&app.place, raw.get().as_bytes(), now) {
             Ok(line) => lines.push(line),
-            Err((reason, detail)) => {
-                let field = field_of(reason);
-                let field = if is_list { format!("[{place}].{field}") } else { field.to_owned() };
-                let told = quality::explanation(reason.name());
-                let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
-                errors.push(FieldProblem { field, detail: format!("{reason}: {told}{detail}") });
+            Err(wrong) => {
+                refused += 1;
+                let within = if is_list { format!("[{place}].") } else { String::new() };
+                errors.extend(
+                    wrong.into_iter().map(|FieldProblem { field, detail }| FieldProblem {
+                        field: format!("{within}{field}"),
+                        detail,
+                    }),
+                );
             }
         }
     }
     if errors.is_empty() {
         return Ok(lines);
     }
-    let told = format!("{} of {} lines are refused; nothing was written", errors.len(), raws.len());
+    let told = format!("{refused} of {} lines are refused; nothing was written", raws.len());
     Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told).with(errors))
-}
-
-fn line(app: &App, raw: &[u8]) -> Result<Line, (Reason, String)> {
-    let wire = Wire::read(raw)?;
-    let at = app.place.dates.parse(wire.date.0.as_bytes());
-    let clean = app.place.rules.clean(&wire.raw(), at, DecimalMark::Point);
-    let clean = clean.map_err(|reason| (reason, wire.detail(reason, &app.place.dates)))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Line {
-        invoice_no: text(clean.invoice),
-        stock_code: text(clean.stock_code),
-        description: wire.description.0.trim().to_owned(),
-        quantity: clean.quantity,
-        invoice_date: clean.ordered_at.to_string(),
-        unit_price: clean.unit_price,
-        customer_id: text(clean.customer_id),
-        country: wire.country.0.trim().to_owned(),
-    })
-}
-
-const fn field_of(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Malformed | Reason::BadEncoding => "line",
-        Reason::MissingInvoice | Reason::Cancellation | Reason::Adjustment => "invoice",
-        Reason::ExcludedStockCode => "stock_code",
-        Reason::MissingCustomer => "customer_id",
-        Reason::BadQuantity | Reason::NonPositiveQuantity | Reason::AmountOverflow => "quantity",
-        Reason::BadPrice | Reason::NonPositivePrice => "unit_price",
-        Reason::BadDate => "ordered_at",
-    }
 }

@@ -104,7 +104,7 @@ pub(super) fn share(part: u64, all: u64) -> f64 {
 
 /// The key figures, those of the publication before, and the live state
 #[utoipa::path(get, path = "/api/v1/overview", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Overview), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Overview), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn overview(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

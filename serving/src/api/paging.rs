@@ -37,11 +37,17 @@ pub fn next(skip: usize, limit: usize, total: usize) -> Option<String> {
 /// # Errors
 /// When the cursor is none of ours, or the limit out of bounds.
 pub fn offset(cursor: Option<&str>, limit: Option<usize>, usual: usize, most: usize) -> Answered<(usize, usize)> {
-    let limit = limit.unwrap_or(usual);
-    if !(1..=most).contains(&limit) {
-        return Err(Problem::parameter("limit", format!("is 1 to {most}")));
-    }
+    let limit = checked(limit, usual, most)?;
     let skip = cursor.map_or(Some(0), |cursor| usize::from_str_radix(cursor, 16).ok());
     let skip = skip.ok_or_else(|| Problem::parameter("cursor", "is none that a page gave; begin without it"))?;
     Ok((skip, limit))
+}
+
+/// How many items to give.
+///
+/// # Errors
+/// When it is out of bounds.
+pub fn checked(limit: Option<usize>, usual: usize, most: usize) -> Answered<usize> {
+    let limit = limit.unwrap_or(usual);
+    if (1..=most).contains(&limit) { Ok(limit) } else { Err(Problem::parameter("limit", format!("is 1 to {most}"))) }
 }

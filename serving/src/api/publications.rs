@@ -121,7 +121,7 @@ fn segment_of(segment: &Value) -> Option<PublishedSegment> {
 
 /// What was published, newest first
 #[utoipa::path(get, path = "/api/v1/publications", tag = "history", params(PageQuery),
-    responses((status = 200, body = Paged<Published>), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Paged<Published>), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn publications(State(app): State<Arc<App>>, Ask(query): Ask<PageQuery>) -> Answered<Response> {
     let (skip, limit) = offset(query.cursor.as_deref(), query.limit, USUAL, MOST)?;
     let list = app.shelf.list();
@@ -133,7 +133,7 @@ pub async fn publications(State(app): State<Arc<App>>, Ask(query): Ask<PageQuery
 
 /// One publication, with the report of its run
 #[utoipa::path(get, path = "/api/v1/publications/{id}", tag = "history", params(("id" = i64, Path)),
-    responses((status = 200, body = OnePublication), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = OnePublication), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn publication(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -206,7 +206,7 @@ pub struct SideSegment {
 
 /// Who moved from which segment to which between two publications
 #[utoipa::path(get, path = "/api/v1/migration", tag = "history", params(MigrationQuery),
-    responses((status = 200, body = Migration), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Migration), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn migration(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -214,7 +214,11 @@ pub async fn migration(
 ) -> Answered<Response> {
     let asked = query.to.as_deref().filter(|to| *to != "live");
     let named = |name: &str, problem: Problem| {
-        if problem.is_parameter() { Problem::parameter(name, "is neither a publication nor a time") } else { problem }
+        if problem.is_parameter() {
+            Problem::parameter(name, "is a publication such as 12, or a time; only `to` can be live")
+        } else {
+            problem
+        }
     };
     let to = match asked {
         None => app.view()?,

@@ -10,18 +10,21 @@ use data::lake::Table;
 use data::{EventTime, Reason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use super::overview::AsOfQuery;
-use super::paging::{Paged, next, offset};
+use super::paging::{Paged, checked};
 use super::sight::{Sight, ViewInfo};
-use super::{Answered, App, Ask, Problem};
+use super::{Answered, App, Ask, Problem, blocking};
 use crate::error::Error;
-use crate::export::{self, Format};
-use crate::lake::{RefusedLine, rejected};
+use crate::export::{self, Broken, Format};
+use crate::lake::{Place, Refused, RefusedLine};
 
 const USUAL: usize = 50;
 const MOST: usize = 1_000;
+/// Lines that a download reads at once.
+const DOWNLOADED: usize = 1 << 14;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Quality {
@@ -69,7 +72,7 @@ struct Lines {
 
 /// The cleaning report
 #[utoipa::path(get, path = "/api/v1/quality", tag = "quality", params(AsOfQuery),
-    responses((status = 200, body = Quality), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Quality), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn quality(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -144,6 +147,7 @@ const fn explanation_of(reason: Reason) -> &'static str {
         Reason::BadPrice => "The unit price is no amount of money.",
         Reason::NonPositivePrice => "The unit price is zero or less.",
         Reason::BadDate => "The date cannot be read.",
+        Reason::FutureDate => "The date is more than a day after the line was received.",
         Reason::AmountOverflow => "Quantity times price is beyond what an amount can be.",
     }
 }
@@ -172,7 +176,8 @@ pub struct RejectionsQuery {
 
 /// Refused lines with their reasons
 #[utoipa::path(get, path = "/api/v1/rejections", tag = "quality", params(RejectionsQuery),
-    responses((status = 200, body = Paged<RefusedLine>), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, content((Paged<RefusedLine> = "application/json"), (String = "text/csv"))),
+        (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn rejections(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -186,28 +191,72 @@ pub async fn rejections(
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
         return Err(Problem::parameter("reason", format!("is one of {}", known.join(", "))));
     }
-    let (skip, limit) = offset(query.cursor.as_deref(), query.limit, USUAL, MOST)?;
+    let limit = checked(query.limit, USUAL, MOST)?;
     let sight = app.sight_with(query.as_of.as_deref(), &headers, format.name()).await?;
+    let newest = sight.view.judged.batch.publication.versions.rejected_orders;
+    let cursor = query.cursor.as_deref().map(|text| Cursor::read(text).filter(|cursor| cursor.version <= newest));
+    if cursor == Some(None) {
+        return Err(Problem::parameter("cursor", "is none that a page gave; begin without it"));
+    }
     if let Some(unchanged) = sight.unchanged() {
         return Ok(unchanged);
     }
-    let (skip, limit) = if format == Format::Csv { (0, usize::MAX) } else { (skip, limit) };
-    let _turn = app.reads.acquire().await;
-    let version = sight.view.judged.batch.publication.versions.rejected_orders;
-    let page = rejected(app.shelf.lake(), version, (query.reason, query.source), (skip, limit)).await?;
+    // Further pages are of the table as the first one saw it.
+    let cursor = cursor.flatten();
+    let version = cursor.map_or(newest, |cursor| cursor.version);
+    let turn = Arc::clone(&app.reads).acquire_owned().await;
+    let refused = Refused::open(app.shelf.lake(), version, query.reason, query.source).await?;
     if format == Format::Csv {
-        return Ok(download(page.items));
+        return Ok(download(refused, app.download_place()?));
     }
-    let next_cursor = next(skip, limit, page.total);
-    Ok(sight.json(&Paged { items: page.items, next_cursor, total: page.total }))
+    blocking(move || {
+        let _turn = turn;
+        let (total, place) = match cursor {
+            Some(cursor) => (cursor.total, cursor.place),
+            None => (refused.count()?, Place::default()),
+        };
+        let (items, next) = refused.page(place, limit)?;
+        let next_cursor = next.map(|place| Cursor { version, place, total }.to_string());
+        Ok(sight.json(&Paged { items, next_cursor, total }))
+    })
+    .await
 }
 
-fn download(lines: Vec<RefusedLine>) -> Response {
-    let mut response = export::stream(Format::Csv, move |sink| {
+/// Where a page of refused lines begins, of which version of the table, and how many lines there are in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    version: u64,
+    place: Place,
+    total: usize,
+}
+
+impl Cursor {
+    fn read(text: &str) -> Option<Self> {
+        let numbers = text.split('.').map(|number| u64::from_str_radix(number, 16).ok());
+        let numbers: [u64; 4] = numbers.collect::<Option<Vec<_>>>()?.try_into().ok()?;
+        let [version, rest @ ..] = numbers;
+        let [group, lines, total] = rest.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        Some(Self { version, place: Place { group, lines }, total })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:x}.{:x}.{:x}.{:x}", self.version, self.place.group, self.place.lines, self.total)
+    }
+}
+
+fn download(refused: Refused, place: OwnedSemaphorePermit) -> Response {
+    let mut response = export::stream(Format::Csv, place, move |sink| {
         sink.header("source,source_position,reason,raw_line\r\n");
-        for line in &lines {
-            let position = line.source_position.to_string();
-            sink.texts([line.source.as_str(), &position, &line.reason, &line.raw_line])?;
+        let mut next = Some(Place::default());
+        while let Some(place) = next {
+            let (lines, further) = refused.page(place, DOWNLOADED).map_err(Broken::Failed)?;
+            for line in &lines {
+                let position = line.source_position.to_string();
+                sink.texts([line.source.as_str(), &position, &line.reason, &line.raw_line])?;
+            }
+            next = further;
         }
         Ok(())
     });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{Datelike, Months, NaiveDate};
+use chrono::{Datelike, Days, Months, NaiveDate};
 use data::{EventTime, Money};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -77,7 +77,7 @@ pub struct SegmentPoint {
 
 /// Revenue and orders over time
 #[utoipa::path(get, path = "/api/v1/revenue", tag = "figures", params(RevenueQuery),
-    responses((status = 200, body = Revenue), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Revenue), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn revenue(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -157,7 +157,22 @@ fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclus
         }
     });
     let labels = ordered(view);
-    periods.into_iter().map(|(start, sums)| point(view, &labels, start, &sums)).collect()
+    let (Some(first), Some(last)) = (periods.keys().next().copied(), periods.keys().last().copied()) else {
+        return Vec::new();
+    };
+    // Periods without orders are points too: what is drawn of them keeps its distances.
+    let starts = std::iter::successors(Some(first), |start| following(*start, by)).take_while(|start| *start <= last);
+    let none = vec![(Money::ZERO, 0); segments];
+    starts.map(|start| point(view, &labels, start, periods.get(&start).unwrap_or(&none))).collect()
+}
+
+/// The period behind the one that begins with `start`.
+fn following(start: NaiveDate, by: By) -> Option<NaiveDate> {
+    match by {
+        By::Day => start.succ_opt(),
+        By::Week => start.checked_add_days(Days::new(7)),
+        By::Month => start.checked_add_months(Months::new(1)),
+    }
 }
 
 fn point(view: &View, labels: &[u8], start: NaiveDate, sums: &[(Money, u64)]) -> Point {
@@ -205,7 +220,7 @@ pub struct Cohort {
 
 /// How many customers of each month's newcomers came back, month by month
 #[utoipa::path(get, path = "/api/v1/cohorts", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Cohorts), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Cohorts), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn cohorts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

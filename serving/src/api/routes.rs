@@ -8,13 +8,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use super::{
-    App, customer, customers, demo, grid, orders, overview, publications, quality, revenue, rules, segments, session,
-    story, streams,
+    App, behaviour, config, customer, customers, demo, grid, orders, overview, publications, quality, revenue,
+    segments, session, story, streams,
 };
 
 fn all() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(about())
-        .routes(paths!(rules::config))
+        .routes(paths!(config::config))
         .routes(paths!(overview::overview))
         .routes(paths!(segments::segments))
         .routes(paths!(segments::one_segment))
@@ -35,11 +35,14 @@ fn all() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(publications::migration))
         .routes(paths!(quality::quality))
         .routes(paths!(quality::rejections))
-        .routes(paths!(rules::rule_segments))
+        .routes(paths!(behaviour::rule_segments))
+        .routes(paths!(behaviour::customers_of_rule_segment))
+        .routes(paths!(behaviour::rules_of_customer))
         .routes(paths!(orders::post_orders))
         .routes(paths!(demo::demo_orders))
         .routes(paths!(streams::live_orders))
         .routes(paths!(streams::live_changes))
+        .routes(paths!(streams::live_rule_changes))
         .routes(paths!(streams::live_alerts))
         .routes(paths!(streams::live_view))
         .routes(paths!(session::open_session, session::close_session))

@@ -117,21 +117,25 @@ fn segment(view: &View, label: u8, before: Option<&Publication>) -> Option<Segme
         mean: part.means(view.reference()).map(Profile::from),
         median: median(view, Some(label)),
         centroid: centroid(view, &known.centroid),
-        previous: before.and_then(|before| previous(before, known.id)),
+        previous: before.and_then(|before| previous(before, known.id, &known.name)),
     })
 }
 
-fn previous(publication: &Publication, id: u32) -> Option<PreviousSegment> {
+/// The same segment of an earlier publication: another number of segments gives an id another meaning, and so another name.
+fn previous(publication: &Publication, id: u32, name: &str) -> Option<PreviousSegment> {
     let report: Value = serde_json::from_str(&publication.report).ok()?;
     let segments = report.get("segments")?.as_array()?;
-    let found =
-        segments.iter().find(|segment| segment.get("segment_id").and_then(Value::as_u64) == Some(u64::from(id)))?;
+    let is_same = |segment: &&Value| {
+        segment.get("segment_id").and_then(Value::as_u64) == Some(u64::from(id))
+            && segment.get("segment_name").is_some_and(|own| own == name)
+    };
+    let found = segments.iter().find(is_same)?;
     Some(PreviousSegment { customers: found.get("customers")?.as_u64()?, revenue: found.get("revenue")?.as_f64()? })
 }
 
 /// Every segment with its sizes, profile and centroid
 #[utoipa::path(get, path = "/api/v1/segments", tag = "figures", params(AsOfQuery),
-    responses((status = 200, body = Segments), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Segments), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn segments(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -155,7 +159,7 @@ pub async fn segments(
 
 /// One segment
 #[utoipa::path(get, path = "/api/v1/segments/{id}", tag = "figures", params(("id" = String, Path), AsOfQuery),
-    responses((status = 200, body = OneSegment), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = OneSegment), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn one_segment(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -19,7 +19,7 @@ pub struct SessionRequest {
 
 /// Gives a session cookie for an API key
 #[utoipa::path(post, path = "/api/v1/session", tag = "place", request_body = SessionRequest,
-    responses((status = 204), (status = "default", body = super::ProblemBody)))]
+    responses((status = 204), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn open_session(State(app): State<Arc<App>>, body: Bytes) -> Answered<Response> {
     let request: SessionRequest = serde_json::from_slice(&body)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}")))?;
@@ -32,7 +32,7 @@ pub async fn open_session(State(app): State<Arc<App>>, body: Bytes) -> Answered<
 
 /// Takes the session cookie back
 #[utoipa::path(delete, path = "/api/v1/session", tag = "place",
-    responses((status = 204), (status = "default", body = super::ProblemBody)))]
+    responses((status = 204), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn close_session(State(app): State<Arc<App>>) -> Response {
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, app.access.no_session())]).into_response()
 }

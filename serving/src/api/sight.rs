@@ -12,6 +12,9 @@ use super::{Answered, App, Problem};
 use crate::lake::AsOf;
 use crate::view::View;
 
+/// An answer about one customer is not longer.
+const USUAL_BYTES: usize = 2_048;
+
 /// Which view an answer is of.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = View)]
@@ -75,8 +78,7 @@ impl App {
     /// When there is no publication yet.
     pub fn view(&self) -> Answered<Arc<View>> {
         self.follow.view().ok_or_else(|| {
-            let lake = self.shelf.lake().location();
-            Problem::unavailable(format!("nothing is published yet; run: batch run --lake {lake} --input FILE"), 5)
+            Problem::unavailable("nothing is published yet; run: batch run --input FILE, with this server's --lake", 5)
         })
     }
 
@@ -137,8 +139,9 @@ impl Sight {
 /// A JSON answer.
 #[must_use]
 pub fn json(body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the log says why, by the request id").into_response()

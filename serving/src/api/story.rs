@@ -1,5 +1,6 @@
 //! A customer's orders, history and alerts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -14,9 +15,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::customer::no_customer;
 use super::paging::{Paged, offset};
 use super::sight::json;
-use super::{Answered, App, Ask};
-use crate::lake::{OrderedLine, orders_of, past_of};
-use crate::live::{Alert, Change, Order};
+use super::{Answered, App, Ask, Problem};
+use crate::lake::{OrderedLine, orders_of, orders_since, past_of};
+use crate::live::{Alert, Change, Feed, Order, RuleChange};
+use crate::view::{Row, View};
 
 const USUAL: usize = 50;
 const MOST: usize = 1_000;
@@ -62,7 +64,7 @@ pub struct Product {
 
 /// Invoices of a customer, newest first
 #[utoipa::path(get, path = "/api/v1/customers/{id}/orders", tag = "customers", params(("id" = String, Path), OrdersQuery),
-    responses((status = 200, body = Paged<Invoice>), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Paged<Invoice>), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn orders(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -84,16 +86,33 @@ pub async fn orders(
         lines.extend(read.into_iter().map(|line| (line, false)));
     }
     if sight.is_of_now() && row.live.is_some() {
-        let covered = app.follow.covered();
-        let is_new = |order: &Order| {
-            let place = order.source.map(|(partition, offset)| data::merge::covers(&covered, partition, offset));
-            order.customer_id == id && place != Some(true)
-        };
-        let live = app.follow.feeds.orders.recent(usize::MAX, is_new);
-        lines.extend(live.iter().rev().filter_map(|event| Some((line_of(&event.content)?, true))));
+        let live = live_lines(&app, &sight.view, &row).await?;
+        lines.extend(live.into_iter().map(|line| (line, true)));
     }
     let invoices = by_invoice(lines);
     Ok(sight.json(&Paged::of(invoices, skip, limit)))
+}
+
+/// What came since the publication, oldest first: what speed has archived of it, and what is held of the newest lines.
+async fn live_lines(app: &App, view: &View, row: &Row<'_>) -> Answered<Vec<OrderedLine>> {
+    let covered = app.follow.covered();
+    let is_new = |place: Option<(u32, i64)>| {
+        place.is_some_and(|(partition, offset)| !data::merge::covers(&covered, partition, offset))
+    };
+    // Taken first: a line that is archived meanwhile is in both, and one that is dropped here is in the lake by then.
+    let held = app.follow.feeds.orders.recent(usize::MAX, |order| order.customer_id == row.id && is_new(order.source));
+    let mut lines = {
+        let _turn = app.reads.acquire().await;
+        let span = Span { first: row.figures.first, last: row.figures.last };
+        let version = view.judged.batch.publication.versions.orders;
+        orders_since(app.shelf.lake(), version, row.id, span).await?
+    };
+    lines.retain(|line| is_new(line.place));
+    lines.sort_by_key(|line| line.place.map(|(partition, offset)| (offset, partition)));
+    let archived: HashSet<_> = lines.iter().filter_map(|line| line.place).collect();
+    let held = held.iter().rev().filter(|event| event.content.source.is_none_or(|place| !archived.contains(&place)));
+    lines.extend(held.filter_map(|event| line_of(&event.content)));
+    Ok(lines)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "amounts of the topic have four decimals and 18 digits")]
@@ -107,6 +126,7 @@ fn line_of(order: &Order) -> Option<OrderedLine> {
         unit_price: money(order.unit_price),
         amount: money(order.amount),
         ordered_at: DateFormat::Order(DayMonth::MonthFirst).parse(order.ordered_at.as_bytes())?,
+        place: order.source,
     })
 }
 
@@ -141,6 +161,8 @@ pub struct History {
     items: Vec<Moment>,
     /// Live segment changes that are held, oldest first.
     changes: Vec<Change>,
+    /// The same of segments that rules define.
+    rule_changes: Vec<RuleChange>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,7 +186,7 @@ pub struct NoQuery {}
 
 /// What each publication said of a customer, and the segment changes since
 #[utoipa::path(get, path = "/api/v1/customers/{id}/history", tag = "customers", params(("id" = String, Path)),
-    responses((status = 200, body = History), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = History), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -188,11 +210,18 @@ pub async fn history(
             monetary: past.monetary,
         });
     }
-    let changes = app.follow.feeds.changes.recent(MOST, |change| change.customer_id == id);
-    if items.is_empty() && changes.is_empty() && view.find(&id).is_none() {
+    let feeds = &app.follow.feeds;
+    let changes = oldest_first(&feeds.changes, |change| change.customer_id == id);
+    let rule_changes = oldest_first(&feeds.rule_changes, |change| change.customer_id == id);
+    let is_known = || view.find(&id).is_some() || app.follow.behaviour.members().get(&id).is_some();
+    if items.is_empty() && changes.is_empty() && rule_changes.is_empty() && !is_known() {
         return Err(no_customer(&id));
     }
-    Ok(json(&History { items, changes: changes.iter().rev().map(|event| event.content.clone()).collect() }))
+    Ok(json(&History { items, changes, rule_changes }))
+}
+
+fn oldest_first<T: Clone>(feed: &Feed<T>, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    feed.recent(MOST, wanted).iter().rev().map(|event| event.content.clone()).collect()
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -209,14 +238,14 @@ pub struct AlertsQuery {
 
 /// Alerts that are held, newest first
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "live", params(AlertsQuery),
-    responses((status = 200, body = Paged<Alert>), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Paged<Alert>), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn alerts(State(app): State<Arc<App>>, Ask(query): Ask<AlertsQuery>) -> Answered<Response> {
     alerts_of(&app, &query)
 }
 
 /// Alerts of one customer
 #[utoipa::path(get, path = "/api/v1/customers/{id}/alerts", tag = "customers", params(("id" = String, Path), AlertsQuery),
-    responses((status = 200, body = Paged<Alert>), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Paged<Alert>), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn alerts_of_customer(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -227,6 +256,7 @@ pub async fn alerts_of_customer(
 
 fn alerts_of(app: &App, query: &AlertsQuery) -> Answered<Response> {
     let (skip, limit) = offset(query.cursor.as_deref(), query.limit, USUAL, MOST)?;
+    check_severity(query.severity.as_deref())?;
     let is = |asked: &Option<String>, own: &str| asked.as_deref().is_none_or(|asked| asked == own);
     let alerts = app.follow.feeds.alerts.recent(usize::MAX, |alert| {
         is(&query.pattern, &alert.pattern)
@@ -235,4 +265,13 @@ fn alerts_of(app: &App, query: &AlertsQuery) -> Answered<Response> {
     });
     let alerts: Vec<Alert> = alerts.iter().map(|event| event.content.clone()).collect();
     Ok(json(&Paged::of(alerts, skip, limit)))
+}
+
+/// # Errors
+/// When there is no such severity.
+pub(super) fn check_severity(asked: Option<&str>) -> Answered<()> {
+    match asked {
+        None | Some("info" | "warning" | "critical") => Ok(()),
+        Some(_) => Err(Problem::parameter("severity", "is info, warning or critical")),
+    }
 }

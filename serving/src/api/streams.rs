@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -15,11 +15,14 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::IntoParams;
 
+use super::story::check_severity;
 use super::{Answered, App, Ask, Problem};
-use crate::http::closed;
-use crate::live::{Alert, Change, Event, Feed, Frame, Order, Position};
+use crate::http::{Access, closed};
+use crate::live::{Alert, Change, Event, Feed, Frame, Order, Position, RuleChange};
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A process that has just started reads what its clients have seen within that time.
+const AHEAD: Duration = Duration::from_secs(5);
 const BEAT: Bytes = Bytes::from_static(b": still here\n\n");
 const HELLO: Bytes = Bytes::from_static(b": hello\nretry: 2000\n\n");
 const END: Bytes = Bytes::from_static(b"event: end\ndata: {}\n\n");
@@ -39,7 +42,7 @@ pub struct StreamQuery {
 
 /// Orders as they come
 #[utoipa::path(get, path = "/api/v1/live/orders", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, content_type = "text/event-stream", body = Order), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn live_orders(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -55,7 +58,7 @@ pub async fn live_orders(
 
 /// Segment changes as they come
 #[utoipa::path(get, path = "/api/v1/live/changes", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, content_type = "text/event-stream", body = Change), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn live_changes(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -69,19 +72,64 @@ pub async fn live_changes(
     stream(&app, &app.follow.feeds.changes, filter, last_event_id, &headers)
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RuleStreamQuery {
+    /// Only this customer's.
+    customer: Option<String>,
+    /// Only into or out of this segment, by its name.
+    segment: Option<String>,
+    /// As the header `Last-Event-ID`: what came behind it is sent first.
+    last_event_id: Option<String>,
+}
+
+/// Changes of segments that rules define, as they come
+#[utoipa::path(get, path = "/api/v1/live/rule-changes", tag = "live", params(RuleStreamQuery),
+    responses((status = 200, content_type = "text/event-stream", body = RuleChange), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
+pub async fn live_rule_changes(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(query): Ask<RuleStreamQuery>,
+) -> Answered<Response> {
+    let RuleStreamQuery { customer, segment, last_event_id } = query;
+    let filter = (customer.is_some() || segment.is_some()).then_some(move |change: &RuleChange| {
+        customer.as_ref().is_none_or(|id| *id == change.customer_id)
+            && segment.as_ref().is_none_or(|_| change.from == segment || change.to == segment)
+    });
+    stream(&app, &app.follow.feeds.rule_changes, filter, last_event_id, &headers)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AlertStreamQuery {
+    /// Only this customer's.
+    customer: Option<String>,
+    /// Only of this pattern.
+    pattern: Option<String>,
+    /// `info`, `warning` or `critical`.
+    severity: Option<String>,
+    /// As the header `Last-Event-ID`: what came behind it is sent first.
+    last_event_id: Option<String>,
+}
+
 /// Alerts as they come
-#[utoipa::path(get, path = "/api/v1/live/alerts", tag = "live", params(StreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", body = super::ProblemBody)))]
+#[utoipa::path(get, path = "/api/v1/live/alerts", tag = "live", params(AlertStreamQuery),
+    responses((status = 200, content_type = "text/event-stream", body = Alert), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn live_alerts(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Ask(query): Ask<StreamQuery>,
+    Ask(query): Ask<AlertStreamQuery>,
 ) -> Answered<Response> {
-    if query.segment.is_some() {
-        return Err(Problem::parameter("segment", "is no filter of alerts"));
-    }
-    let filter = query.customer.map(|customer| move |alert: &Alert| alert.customer_id == customer);
-    stream(&app, &app.follow.feeds.alerts, filter, query.last_event_id, &headers)
+    let AlertStreamQuery { customer, pattern, severity, last_event_id } = query;
+    check_severity(severity.as_deref())?;
+    let is_any = customer.is_none() && pattern.is_none() && severity.is_none();
+    let filter = (!is_any).then_some(move |alert: &Alert| {
+        let is = |asked: &Option<String>, own: &str| asked.as_deref().is_none_or(|asked| asked == own);
+        is(&customer, &alert.customer_id) && is(&pattern, &alert.pattern) && is(&severity, &alert.severity)
+    });
+    stream(&app, &app.follow.feeds.alerts, filter, last_event_id, &headers)
 }
 
 /// One client of a feed.
@@ -90,8 +138,8 @@ struct Client<T, F> {
     frames: broadcast::Receiver<Arc<Frame<T>>>,
     /// The newest event that was handed over, or passed over by the filter.
     through: u64,
-    /// What it has seen although this process had not, when it came back.
-    ahead: Option<Position>,
+    /// What it has seen although this process had not, when it came back, and until when that is believed.
+    ahead: Option<(Position, Instant)>,
     filter: Option<F>,
     common: Common,
 }
@@ -100,15 +148,54 @@ struct Client<T, F> {
 struct Common {
     beat: Interval,
     closing: watch::Receiver<bool>,
+    access: Arc<Access>,
+    /// Changes of the keys.
+    keys: watch::Receiver<u64>,
+    /// Of the request, with its key.
+    headers: HeaderMap,
     ended: bool,
 }
 
+/// Why a stream says something although nothing has come.
+enum Pause {
+    Beat,
+    End,
+}
+
 impl Common {
-    fn new(app: &App) -> Self {
+    fn new(app: &App, headers: &HeaderMap) -> Self {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         beat.reset();
-        Self { beat, closing: app.closing.clone(), ended: false }
+        let (access, keys) = (Arc::clone(&app.access), app.access.changes());
+        Self { beat, closing: app.closing.clone(), access, keys, headers: headers.clone(), ended: false }
+    }
+
+    /// Until it is time for a heartbeat, the process ends, or the key is good no more.
+    async fn pause(&mut self) -> Pause {
+        loop {
+            tokio::select! {
+                biased;
+                () = closed(&mut self.closing) => return Pause::End,
+                changed = self.keys.changed() => {
+                    if changed.is_err() || self.access.caller(&self.headers).is_none() {
+                        return Pause::End;
+                    }
+                }
+                _ = self.beat.tick() => return Pause::Beat,
+            }
+        }
+    }
+
+    /// What is said then.
+    fn said(&mut self, pause: &Pause) -> Bytes {
+        match pause {
+            Pause::Beat => BEAT,
+            Pause::End => {
+                self.ended = true;
+                END
+            }
+        }
     }
 }
 
@@ -132,9 +219,14 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
     if resume.gap {
         waiting.push_back(gap(None));
     }
-    waiting.extend(resume.missed.iter().map(|event| event.encoded.clone()));
-    let (frames, through, ahead) = (resume.frames, resume.through, resume.ahead);
-    let client = Client { waiting, frames, through, ahead, filter, common: Common::new(app) };
+    let mut seen = resume.seen;
+    waiting.extend(resume.missed.iter().map(|event| match &mut seen {
+        Some(seen) => event.encoded_for(seen),
+        None => event.encoded.clone(),
+    }));
+    let (frames, through) = (resume.frames, resume.through);
+    let ahead = resume.ahead.map(|position| (position, Instant::now() + AHEAD));
+    let client = Client { waiting, frames, through, ahead, filter, common: Common::new(app, headers) };
     let events = futures::stream::unfold(client, |mut client| async move {
         let piece = client.next().await?;
         Some((Ok::<_, Infallible>(piece), client))
@@ -167,15 +259,10 @@ impl<T, F: Fn(&T) -> bool> Client<T, F> {
             if self.common.ended {
                 return None;
             }
-            let Common { beat, closing, ended } = &mut self.common;
             let frame = tokio::select! {
                 biased;
-                () = closed(closing) => {
-                    *ended = true;
-                    return Some(END);
-                }
+                pause = self.common.pause() => return Some(self.common.said(&pause)),
                 frame = self.frames.recv() => frame,
-                _ = beat.tick() => return Some(BEAT),
             };
             match frame {
                 Ok(frame) => self.take(&frame),
@@ -192,12 +279,19 @@ impl<T, F: Fn(&T) -> bool> Client<T, F> {
             let missed = self.filter.is_none().then_some(first.number - self.through - 1);
             self.waiting.push_back(gap(missed));
         }
+        if self.ahead.as_ref().is_some_and(|(position, until)| {
+            Instant::now() > *until && frame.events.iter().any(|event| position.has(event.partition, event.offset))
+        }) {
+            // These offsets come again: it is another topic of this name.
+            self.ahead = None;
+            self.waiting.push_back(gap(None));
+        }
         let is_new = first.number > self.through && self.ahead.is_none();
         match &self.filter {
             None if is_new => self.waiting.push_back(frame.encoded.clone()),
             filter => {
                 let seen = |event: &Event<T>| {
-                    self.ahead.as_ref().is_some_and(|ahead| ahead.has(event.partition, event.offset))
+                    self.ahead.as_ref().is_some_and(|(position, _)| position.has(event.partition, event.offset))
                 };
                 let new = frame.events.iter().filter(|event| event.number > self.through && !seen(event));
                 let wanted = new.filter(|event| filter.as_ref().is_none_or(|filter| filter(&event.content)));
@@ -219,9 +313,13 @@ pub struct ViewStreamQuery {
 
 /// The state of the view, at most once a second
 #[utoipa::path(get, path = "/api/v1/live/view", tag = "live", params(ViewStreamQuery),
-    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", body = super::ProblemBody)))]
-pub async fn live_view(State(app): State<Arc<App>>, Ask(_query): Ask<ViewStreamQuery>) -> Answered<Response> {
-    let (views, common) = (app.views.subscribe(), Common::new(&app));
+    responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
+pub async fn live_view(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Ask(_query): Ask<ViewStreamQuery>,
+) -> Answered<Response> {
+    let (views, common) = (app.views.subscribe(), Common::new(&app, &headers));
     let mut first = views.clone();
     first.mark_changed();
     let client = (VecDeque::from([HELLO]), first, common);
@@ -246,10 +344,7 @@ async fn next_view(
         }
         tokio::select! {
             biased;
-            () = closed(&mut common.closing) => {
-                common.ended = true;
-                return Some(END);
-            }
+            pause = common.pause() => return Some(common.said(&pause)),
             changed = views.changed() => {
                 changed.ok()?;
                 let view = views.borrow_and_update().clone();
@@ -257,7 +352,6 @@ async fn next_view(
                     return Some(view);
                 }
             }
-            _ = common.beat.tick() => return Some(BEAT),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use data::Money;
+use data::{EventTime, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,23 @@ pub struct ViewEvent {
     rates: Rates,
     connected: bool,
     since: Option<String>,
+    /// Why live orders are not merged now.
+    error: Option<String>,
+    /// `null` where there are no rules.
+    rules: Option<RulesEvent>,
+}
+
+/// What became of the rules.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RulesEvent {
+    /// Grows with each change of customers or rules.
+    version: u64,
+    /// Customers who are known to the rules.
+    customers: u64,
+    /// Alerts since the start, and those read again at the start.
+    alerts: u64,
+    /// Whether a process goes on with old rules because it refused the new ones.
+    refused: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
@@ -73,7 +90,19 @@ fn event(app: &App, counts: &mut std::collections::VecDeque<(Instant, u64)>) -> 
         lag: live.as_ref().and_then(|live| live.lag),
         rates: Rates { orders_per_second: rate },
         connected: live.as_ref().is_some_and(|live| live.connected),
+        error: live.as_ref().and_then(|live| live.error.clone()),
         since: live.map(|live| live.since),
+        rules: rules(app),
+    })
+}
+
+fn rules(app: &App) -> Option<RulesEvent> {
+    let (behaviour, alerts) = (&app.follow.behaviour, app.follow.feeds.alerts.count());
+    (behaviour.is_there() || alerts > 0).then(|| RulesEvent {
+        version: behaviour.version(),
+        customers: behaviour.members().len() as u64,
+        alerts,
+        refused: behaviour.statuses().alive(EventTime::now()).any(|status| status.refused.is_some()),
     })
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use data::EventTime;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 
@@ -107,12 +108,14 @@ pub struct Access {
     keys: Option<RwLock<Arc<Keys>>>,
     /// Whether browsers reach this over TLS only, so that cookies can be kept to it.
     secure: bool,
+    /// How often the keys changed.
+    changes: watch::Sender<u64>,
 }
 
 impl Access {
     #[must_use]
     pub fn with(keys: Option<Keys>, secure: bool) -> Self {
-        Self { keys: keys.map(|keys| RwLock::new(Arc::new(keys))), secure }
+        Self { keys: keys.map(|keys| RwLock::new(Arc::new(keys))), secure, changes: watch::Sender::default() }
     }
 
     #[must_use]
@@ -128,7 +131,14 @@ impl Access {
     pub fn rotate(&self, keys: Keys) {
         if let Some(own) = &self.keys {
             *own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            self.changes.send_modify(|count| *count += 1);
         }
+    }
+
+    /// Tells of changed keys: who is connected has to be looked at again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Who asks; `None` for nobody known.
@@ -203,7 +213,7 @@ impl KeySource {
             Self::Text(text) => Keys::read(&text.replace(';', "\n")),
         };
         read.map_err(|reason| match self {
-            Self::File(path) => Error::Config { path: path.clone(), reason },
+            Self::File(path) => Error::Setting { name: "keys", reason: format!("{}: {reason}", path.display()) },
             Self::Text(_) => Error::Setting { name: "CLIENTELE_KEYS", reason },
         })
     }

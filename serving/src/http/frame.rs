@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -23,20 +24,23 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
                    font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// On every answer.
-const HEADERS: [(HeaderName, &str); 7] = [
-    (header::CONTENT_SECURITY_POLICY, CSP),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+static HEADERS: [(HeaderName, HeaderValue); 7] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
 ];
 
 /// The outermost layer.
 pub async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let since = Instant::now();
-    let id = request_id(request.headers());
+    let id = given_id(request.headers()).unwrap_or_else(|| app.request_ids.next());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let coding = Coding::of(request.headers());
     let response = match admit(&app, &request) {
@@ -46,26 +50,24 @@ pub async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next
         }
         Err(problem) => problem.into_response(),
     };
-    let route = response.extensions().get::<Route>().map_or("", |Route(route)| route.as_str());
+    let route = response.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     app.metrics.answered(&method, route, response.status(), since.elapsed());
     tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), id, us = since.elapsed().as_micros(), "answered");
     let response = told(response, &uri, &id);
     let mut response = compressed(&method, coding, response).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS.len() + 1);
+    for (name, value) in &HEADERS {
+        headers.insert(name, value.clone());
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
     }
     response
 }
 
-/// The pattern that a request's path matched.
-#[derive(Clone)]
-struct Route(String);
-
 async fn answer(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(PATIENCE, answering).await {
         Ok(Ok(response)) => response,
@@ -75,17 +77,40 @@ async fn answer(request: Request, next: Next) -> Response {
         }
         Err(_) => Problem::unavailable("this takes too long now; ask for less, or later", 10).into_response(),
     };
-    response.extensions_mut().insert(Route(route.unwrap_or_default()));
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
     response
 }
 
 /// As the client gave it, if it is harmless, so that logs of both can be laid side by side.
-fn request_id(headers: &HeaderMap) -> String {
+fn given_id(headers: &HeaderMap) -> Option<String> {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let is_plain = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    given.filter(is_plain).map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned)
+    given.filter(is_plain).map(str::to_owned)
+}
+
+/// Ids for requests that bring none: that of the process, and a number.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let (process, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self { process, count: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    /// 32 hexadecimal digits, never given before.
+    fn next(&self) -> String {
+        format!("{:016x}{:016x}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// What needs no key: pages hold no figures, and probes only say that it works.
@@ -115,6 +140,9 @@ fn admit(app: &App, request: &Request) -> Result<Caller, Problem> {
         Some(caller) if !writes || caller.may_write || is_public(method, path) => Ok(caller),
         Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "this key may only read")),
         None if is_public(method, path) => Ok(Caller { name: String::new(), may_write: false }),
+        None if headers.contains_key(header::AUTHORIZATION) => {
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "this API key is not known, or not any more"))
+        }
         None => Err(Problem::new(StatusCode::UNAUTHORIZED, "an API key is needed: Authorization: Bearer KEY")),
     }
 }

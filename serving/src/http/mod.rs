@@ -11,6 +11,7 @@ mod server;
 mod site;
 
 pub use access::{Access, Caller, KeySource, Keys, keep_rotating};
+pub use frame::RequestIds;
 pub use hosts::Hosts;
 pub use limits::Limits;
 pub(crate) use server::closed;

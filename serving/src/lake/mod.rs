@@ -9,7 +9,7 @@ mod timeline;
 
 pub use files::{Files, columns};
 pub use history::{Past, past_of};
-pub use orders::{OrderedLine, orders_of};
-pub use rejected::{RefusedLine, RefusedPage, rejected};
+pub use orders::{OrderedLine, orders_of, orders_since};
+pub use rejected::{Place, Refused, RefusedLine};
 pub use shelf::{AsOf, Shelf};
 pub use timeline::{Payment, Timeline};

@@ -1,7 +1,7 @@
 //! Records of the topics, as the API gives them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// An order line with its customer's segment, as of that line.
@@ -24,7 +24,7 @@ pub struct Order {
     /// Whether the publication has the customer.
     pub known: bool,
     pub publication: i64,
-    /// When this process took it in.
+    /// When it was joined.
     pub received_at: String,
     /// Where it lies in the topic `orders`.
     #[serde(skip)]
@@ -106,8 +106,31 @@ pub struct Change {
     pub to_name: Option<String>,
     /// `order`, `publication` or `time`.
     pub reason: String,
+    /// When it is true: for `time` and `publication` the reference time, which is a midnight to come.
     pub at: String,
+    /// When it was noticed.
+    pub received_at: String,
     pub publication: i64,
+}
+
+/// A customer whom rules put elsewhere.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RuleChange {
+    pub customer_id: String,
+    /// `null` for a customer who is new to the rules, or whom none fitted.
+    pub from: Option<String>,
+    /// `null` when none fits.
+    pub to: Option<String>,
+    /// `rule`: by an event or by other rules; `time`: by time alone.
+    pub reason: String,
+    pub at: String,
+}
+
+/// A record of `segment-changes`.
+#[derive(Clone, Debug)]
+pub enum Changed {
+    Segment(Change),
+    Rule(RuleChange),
 }
 
 #[derive(Deserialize)]
@@ -117,33 +140,31 @@ struct WireChange {
     to: Option<WireSegment>,
     reason: String,
     at: String,
-    publication: i64,
+    /// Rules are none of a publication's.
+    publication: Option<i64>,
 }
 
 #[derive(Deserialize)]
 struct WireSegment {
-    segment_id: u32,
+    segment_id: Option<u32>,
     segment_name: Option<String>,
 }
 
-impl Change {
+impl Changed {
     /// Reads a record of `segment-changes`.
     ///
     /// # Errors
     /// When it is none.
-    pub fn read(value: &[u8]) -> Result<Self, serde_json::Error> {
-        let wire: WireChange = serde_json::from_slice(value)?;
-        let id = |segment: &Option<WireSegment>| segment.as_ref().map(|segment| segment.segment_id);
-        Ok(Self {
-            from: id(&wire.from),
-            to: id(&wire.to),
-            from_name: wire.from.and_then(|segment| segment.segment_name),
-            to_name: wire.to.and_then(|segment| segment.segment_name),
-            customer_id: wire.customer_id,
-            reason: wire.reason,
-            at: wire.at,
-            publication: wire.publication,
-        })
+    pub fn read(value: &[u8], received_at: String) -> Result<Self, serde_json::Error> {
+        let WireChange { customer_id, from, to, reason, at, publication } = serde_json::from_slice(value)?;
+        let id = |segment: &Option<WireSegment>| segment.as_ref().and_then(|segment| segment.segment_id);
+        let ids = (id(&from), id(&to));
+        let [from_name, to_name] = [from, to].map(|segment| segment.and_then(|segment| segment.segment_name));
+        let Some(publication) = publication else {
+            return Ok(Self::Rule(RuleChange { customer_id, from: from_name, to: to_name, reason, at }));
+        };
+        let (from, to) = ids;
+        Ok(Self::Segment(Change { customer_id, from, to, from_name, to_name, reason, at, received_at, publication }))
     }
 }
 
@@ -153,43 +174,115 @@ pub struct Alert {
     pub id: String,
     pub pattern: String,
     pub alert_type: String,
+    /// `match` or `timeout`.
     pub kind: String,
+    /// `info`, `warning` or `critical`.
     pub severity: String,
     pub customer_id: String,
+    /// The field by which the pattern looks at events, such as `user_id` or `user_session`, and its value.
+    pub key_field: String,
+    pub key: String,
     /// When the events that match happened.
     pub at: String,
     /// When the alert was made.
     pub time: String,
     pub summary: String,
+    /// With the name of the stage that took each.
     #[schema(value_type = Vec<Object>)]
-    pub events: Vec<Value>,
+    pub events: Box<RawValue>,
+}
+
+/// What an alert holds beside its text.
+#[derive(Deserialize)]
+struct WireAlert<'r> {
+    id: String,
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    time: String,
+    #[serde(borrow)]
+    data: WireMatch<'r>,
+}
+
+#[derive(Deserialize)]
+struct WireMatch<'r> {
+    #[serde(default)]
+    pattern: String,
+    alert_type: Option<String>,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    severity: String,
+    #[serde(default)]
+    about: String,
+    #[serde(default)]
+    key_field: String,
+    key: Option<String>,
+    at: Option<String>,
+    #[serde(borrow)]
+    events: Option<&'r RawValue>,
+}
+
+#[derive(Deserialize)]
+struct OfUser {
+    user_id: Option<String>,
 }
 
 impl Alert {
     /// Reads a CloudEvent of `alerts`; what it lacks stays empty.
     ///
     /// # Errors
-    /// When it is no JSON object.
-    pub fn read(key: &str, value: &[u8]) -> Result<Self, serde_json::Error> {
-        let event: serde_json::Map<String, Value> = serde_json::from_slice(value)?;
-        let data = event.get("data");
-        let text = |name: &str| {
-            let found = data.and_then(|data| data.get(name)).or_else(|| event.get(name));
-            found.and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let or = |one: String, other: String| if one.is_empty() { other } else { one };
-        let events = data.and_then(|data| data.get("events")).and_then(Value::as_array);
+    /// When it is none.
+    pub fn read(record_key: &str, value: &[u8]) -> Result<Self, serde_json::Error> {
+        let WireAlert { id, kind, time, data } = serde_json::from_slice(value)?;
+        let events = data.events.map_or_else(|| RawValue::from_string("[]".to_owned()), |own| Ok(own.to_owned()))?;
+        let key = data.key.unwrap_or_else(|| record_key.to_owned());
+        let users: Vec<OfUser> = serde_json::from_str(events.get()).unwrap_or_default();
+        // Alerts are keyed by user, whatever their pattern looks at.
+        let user = users.into_iter().find_map(|event| event.user_id).filter(|user| !user.is_empty());
+        let customer_id = user.unwrap_or_else(|| if record_key.is_empty() { &key } else { record_key }.to_owned());
         Ok(Self {
-            id: event.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            pattern: text("pattern"),
-            alert_type: or(text("alert_type"), text("type")),
-            kind: text("kind"),
-            severity: text("severity"),
-            customer_id: or(text("customer_id"), or(text("key"), key.to_owned())),
-            at: or(text("at"), text("time")),
-            time: text("time"),
-            summary: text("summary"),
-            events: events.cloned().unwrap_or_default(),
+            id,
+            pattern: data.pattern,
+            alert_type: data.alert_type.unwrap_or(kind),
+            kind: data.kind,
+            severity: data.severity,
+            customer_id,
+            key_field: data.key_field,
+            key,
+            at: data.at.unwrap_or_else(|| time.clone()),
+            time,
+            summary: data.about,
+            events,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_by_rules_are_told_from_those_of_the_model() {
+        let read = |text: &str| Changed::read(text.as_bytes(), String::new()).expect("a change");
+        let of_model = r#"{"customer_id":"1","from":null,"to":{"segment_id":2,"segment_name":"VIP"},"reason":"order",
+            "at":"2026-01-01T00:00:00Z","publication":7}"#;
+        assert!(matches!(read(of_model), Changed::Segment(change) if change.to == Some(2) && change.publication == 7));
+        let of_rules = r#"{"customer_id":"1","from":{"segment_id":null,"segment_name":"NEW"},"to":null,"reason":"time",
+            "at":"2026-01-01T00:00:00Z","publication":null}"#;
+        assert!(
+            matches!(read(of_rules), Changed::Rule(change) if change.from.as_deref() == Some("NEW") && change.to.is_none())
+        );
+    }
+
+    #[test]
+    fn an_alert_over_a_session_is_its_users() {
+        let text = r#"{"id":"a","type":"clientele.alert.x","time":"2026-01-01T00:00:00Z","data":{"pattern":"p",
+            "alert_type":"X","kind":"match","severity":"info","about":"Looks","key_field":"user_session","key":"s1",
+            "events":[{"stage":"view","user_id":"u7","price":1.5}]}}"#;
+        let alert = Alert::read("u7", text.as_bytes()).expect("an alert");
+        assert_eq!((alert.customer_id.as_str(), alert.key.as_str(), alert.summary.as_str()), ("u7", "s1", "Looks"));
+        assert_eq!(alert.events.get(), r#"[{"stage":"view","user_id":"u7","price":1.5}]"#);
+        assert!(Alert::read("u7", b"[]").is_err());
     }
 }

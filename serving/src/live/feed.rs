@@ -11,6 +11,10 @@ const HELD: usize = 10_000;
 /// Ticks that a client may be behind before it is told of a gap: minutes of them.
 const TICKS: usize = 1_024;
 
+/// Offsets by which a client can be ahead of this process: another one that it followed was quicker. Who is further has seen
+/// another topic of this name.
+const AHEAD: i64 = 10_000;
+
 /// Events that somebody who comes for the first time begins with.
 const NEWEST: usize = 20;
 
@@ -31,6 +35,13 @@ impl Position {
 
     fn advance(&mut self, partition: u32, offset: i64) {
         self.0.insert(partition, offset);
+    }
+
+    /// What was seen once `event` is.
+    fn with<T>(&mut self, event: &Event<T>) -> &Self {
+        let seen = self.0.entry(event.partition).or_insert(event.offset);
+        *seen = (*seen).max(event.offset);
+        self
     }
 
     /// Whether what lies at `offset` of `partition` was seen.
@@ -62,6 +73,16 @@ pub struct Event<T> {
     pub content: T,
 }
 
+impl<T> Event<T> {
+    /// As it is sent to somebody who has seen what `position` says, and this one then.
+    #[must_use]
+    pub fn encoded_for(&self, position: &mut Position) -> Bytes {
+        let id = format!("id: {}\n", position.with(self));
+        let rest = self.encoded.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        Bytes::from([id.as_bytes(), self.encoded.get(rest..).unwrap_or_default()].concat())
+    }
+}
+
 /// The events of one tick.
 #[derive(Debug)]
 pub struct Frame<T> {
@@ -84,7 +105,20 @@ struct Ring<T> {
     position: Position,
     /// Of what the ring has lost, by partition: the newest offset.
     lost: BTreeMap<u32, i64>,
+    /// Ends of the partitions when they were looked at first, or anew.
+    ends: BTreeMap<u32, i64>,
     number: u64,
+}
+
+impl<T> Ring<T> {
+    /// Whether somebody has seen offsets that this topic does not have: it was made anew.
+    fn is_beyond(&self, position: &Position) -> bool {
+        let newest = |partition: &u32| {
+            let read = self.position.0.get(partition).copied().unwrap_or(-1);
+            self.ends.get(partition).copied().unwrap_or(0).max(read)
+        };
+        position.0.iter().any(|(partition, offset)| *offset > newest(partition).saturating_add(AHEAD))
+    }
 }
 
 /// What somebody who comes back gets first.
@@ -92,6 +126,8 @@ struct Ring<T> {
 pub struct Resume<T> {
     /// Whether some of what was missed is not held any more.
     pub gap: bool,
+    /// What the client has seen, if that is of this topic.
+    pub seen: Option<Position>,
     pub missed: Vec<Arc<Event<T>>>,
     /// Frames up to this event were taken from the ring.
     pub through: u64,
@@ -103,7 +139,13 @@ pub struct Resume<T> {
 impl<T> Feed<T> {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        let ring = Ring { events: VecDeque::new(), position: Position::default(), lost: BTreeMap::new(), number: 0 };
+        let ring = Ring {
+            events: VecDeque::new(),
+            position: Position::default(),
+            lost: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            number: 0,
+        };
         Self { name, ring: Mutex::new(ring), sender: broadcast::Sender::new(TICKS) }
     }
 
@@ -116,6 +158,7 @@ impl<T> Feed<T> {
     pub fn begin(&self, partition: u32, before: i64, end: i64) {
         let mut ring = self.lock();
         ring.lost.entry(partition).or_insert(before);
+        ring.ends.insert(partition, end);
         if ring.position.0.get(&partition).is_none_or(|seen| *seen >= end) {
             ring.position.advance(partition, before);
         }
@@ -158,10 +201,14 @@ impl<T> Feed<T> {
         let ring = self.lock();
         let frames = self.sender.subscribe();
         let held = ring.events.iter().filter(|event| wanted(&event.content));
-        let Some(position) = position else {
-            let mut missed: Vec<_> = held.rev().take(NEWEST).cloned().collect();
-            missed.reverse();
-            return Resume { gap: false, missed, through: ring.number, ahead: None, frames };
+        let position = position.filter(|position| !ring.is_beyond(position)).ok_or(position.is_some());
+        let position = match position {
+            Ok(position) => position,
+            Err(gap) => {
+                let mut missed: Vec<_> = held.rev().take(NEWEST).cloned().collect();
+                missed.reverse();
+                return Resume { gap, seen: None, missed, through: ring.number, ahead: None, frames };
+            }
         };
         let gap = ring
             .lost
@@ -170,7 +217,8 @@ impl<T> Feed<T> {
         let unseen = |event: &&Arc<Event<T>>| !position.has(event.partition, event.offset);
         let is_ahead = position.0.iter().any(|(partition, offset)| !ring.position.has(*partition, *offset));
         let ahead = is_ahead.then(|| position.clone());
-        Resume { gap, missed: held.filter(unseen).cloned().collect(), through: ring.number, ahead, frames }
+        let missed = held.filter(unseen).cloned().collect();
+        Resume { gap, seen: Some(position.clone()), missed, through: ring.number, ahead, frames }
     }
 
     /// Those held that `wanted` wants, newest first.
@@ -178,6 +226,12 @@ impl<T> Feed<T> {
     pub fn recent(&self, limit: usize, wanted: impl Fn(&T) -> bool) -> Vec<Arc<Event<T>>> {
         let ring = self.lock();
         ring.events.iter().rev().filter(|event| wanted(&event.content)).take(limit).cloned().collect()
+    }
+
+    /// How many events it has had.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.lock().number
     }
 
     /// How many follow it now.
@@ -203,12 +257,18 @@ fn encode(out: &mut BytesMut, id: &str, event: &str, data: &str) {
 pub struct Feeds {
     pub orders: Feed<super::Order>,
     pub changes: Feed<super::Change>,
+    pub rule_changes: Feed<super::RuleChange>,
     pub alerts: Feed<super::Alert>,
 }
 
 impl Default for Feeds {
     fn default() -> Self {
-        Self { orders: Feed::new("order"), changes: Feed::new("change"), alerts: Feed::new("alert") }
+        Self {
+            orders: Feed::new("order"),
+            changes: Feed::new("change"),
+            rule_changes: Feed::new("rule-change"),
+            alerts: Feed::new("alert"),
+        }
     }
 }
 
@@ -265,6 +325,26 @@ mod tests {
         let ahead = |position: &str| feed.follow(Position::read(position).as_ref(), |_| true).ahead;
         assert_eq!(ahead("0:2"), None);
         assert_eq!(ahead("0:4").map(|ahead| ahead.to_string()), Some("0:4".to_owned()));
+    }
+
+    #[test]
+    fn who_has_seen_another_topic_of_this_name_is_told_of_a_gap() {
+        let feed = feed(0..3);
+        let resume = feed.follow(Position::read("0:99999999").as_ref(), |_| true);
+        assert!(resume.gap && resume.ahead.is_none());
+        assert_eq!(resume.missed.len(), 3);
+    }
+
+    #[test]
+    fn ids_of_what_was_missed_do_not_lie_behind_the_clients_own() {
+        let feed = Feed::new("order");
+        feed.begin(0, -1, 0);
+        feed.begin(1, -1, 0);
+        feed.publish(vec![(0, 0, "0".to_owned(), 0), (1, 0, "1".to_owned(), 1), (0, 1, "2".to_owned(), 2)]);
+        let mut position = Position::read("0:-1,1:0").expect("a position");
+        let missed = feed.follow(Some(&position), |_| true).missed;
+        let encoded: Vec<_> = missed.iter().map(|event| event.encoded_for(&mut position)).collect();
+        assert_eq!(encoded, ["id: 0:0,1:0\nevent: order\ndata: 0\n\n", "id: 0:1,1:0\nevent: order\ndata: 2\n\n"]);
     }
 
     #[test]

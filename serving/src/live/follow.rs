@@ -13,8 +13,9 @@ use data::{DateFormat, DayMonth, EventTime};
 
 use super::reader::{Reader, Step, Topic, TopicNames};
 use super::status::{Watched, pulse};
-use super::{Alert, Change, Feeds, LiveStatus, Order};
-use crate::view::{Batch, Merger, View};
+use super::{Alert, Change, Changed, Feeds, LiveStatus, Order, RuleChange};
+use crate::behaviour::{Behaviour, follow_members};
+use crate::view::{Batch, Measure, Merger, View};
 
 /// Views and events are given out so often.
 const TICK: Duration = Duration::from_millis(50);
@@ -27,6 +28,7 @@ pub struct Follow {
     /// `None` until there is a publication.
     pub view: RwLock<Option<Arc<View>>>,
     pub feeds: Feeds,
+    pub behaviour: Behaviour,
     pub status: LiveStatusOrNone,
     pub stop: AtomicBool,
     /// The state was read to its end, or there are no brokers.
@@ -44,6 +46,7 @@ impl Follow {
         Self {
             view: RwLock::default(),
             feeds: Feeds::default(),
+            behaviour: Behaviour::default(),
             status: live.then(Arc::default),
             stop: AtomicBool::new(false),
             restored: AtomicBool::new(!live),
@@ -57,8 +60,24 @@ impl Follow {
         self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits so long, or until the process ends.
+    pub(crate) fn wait(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while !self.stopped() && Instant::now() < until {
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Counts a record that cannot be read.
+    pub(crate) fn unreadable(&self, topic: &str, reason: &str) {
+        let Some(status) = &self.status else { return };
+        if status.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(topic, reason, "a record cannot be read, and is passed over; more of them are only counted");
+        }
     }
 
     /// By partition of the topic of orders: the first offset that the publication does not cover.
@@ -87,7 +106,9 @@ pub fn follow(
             restored: Box::new(move || of_restored.restored.load(Ordering::Relaxed)),
             stopped: Box::new(move || of_stop.stopped()),
         };
-        threads.push(pulse(kafka, names, watched));
+        let segments = names.rule_segments.clone();
+        threads.push(pulse(kafka.clone(), names, watched));
+        threads.push(follow_members(Arc::clone(&shared), kafka, segments));
     }
     threads.push(thread::spawn(move || {
         let Some(first) = wait_for_first(&shared, &batches) else { return };
@@ -126,6 +147,7 @@ struct Tick {
     lost: Option<String>,
     orders: Vec<(u32, i64, String, Order)>,
     changes: Vec<(u32, i64, String, Change)>,
+    rule_changes: Vec<(u32, i64, String, RuleChange)>,
     alerts: Vec<(u32, i64, String, Alert)>,
 }
 
@@ -146,7 +168,10 @@ impl Loop {
 
     fn give_view(&mut self) {
         let view = self.merger.view();
+        let judged = Arc::clone(&view.judged);
         *self.shared.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        // Here rather than in the first request that asks for a median.
+        let _ = judged.column(Some(0), Measure::Monetary);
     }
 
     fn connect(&mut self) {
@@ -195,8 +220,13 @@ impl Loop {
     fn take(&mut self, tick: &mut Tick, step: Step<'_>) -> bool {
         match step {
             Step::Record { topic: Topic::State, key, value, .. } => self.take_state(tick, key, value),
-            Step::Record { topic, partition, offset, key, value: Some(value) } => {
-                self.take_event(tick, topic, (partition, offset), (key, value));
+            Step::Record { topic: Topic::Rules, key, value, .. } => {
+                if let Err(error) = self.shared.behaviour.put_status(&String::from_utf8_lossy(key), value) {
+                    self.shared.unreadable("rule-status", &error.to_string());
+                }
+            }
+            Step::Record { topic, partition, offset, written_at, key, value: Some(value) } => {
+                self.take_event(tick, topic, (partition, offset, written_at), (key, value));
             }
             Step::Restored => tick.restored = true,
             Step::Lost(reason) => tick.lost = Some(reason),
@@ -213,22 +243,29 @@ impl Loop {
                 self.merger.apply(&id, record);
                 tick.dirty = true;
             }
-            Err(reason) => self.unreadable("customer-state", &reason),
+            Err(reason) => self.shared.unreadable("customer-state", &reason),
         }
     }
 
-    fn take_event(&mut self, tick: &mut Tick, topic: Topic, at: (u32, i64), (key, value): (&[u8], &[u8])) {
-        let (partition, offset) = at;
+    fn take_event(&mut self, tick: &mut Tick, topic: Topic, at: (u32, i64, EventTime), (key, value): (&[u8], &[u8])) {
+        let (partition, offset, written_at) = at;
         let read = match topic {
-            Topic::State => Ok(()),
-            Topic::Orders => Order::read(value, EventTime::now().to_string()).and_then(|order| {
+            Topic::State | Topic::Rules => Ok(()),
+            Topic::Orders => Order::read(value, written_at.to_string()).and_then(|order| {
                 self.saw(&order);
                 let data = serde_json::to_string(&order)?;
                 tick.orders.push((partition, offset, data, order));
                 Ok(())
             }),
-            Topic::Changes => Change::read(value).and_then(|change| {
-                tick.changes.push((partition, offset, serde_json::to_string(&change)?, change));
+            Topic::Changes => Changed::read(value, written_at.to_string()).and_then(|changed| {
+                match changed {
+                    Changed::Segment(change) => {
+                        tick.changes.push((partition, offset, serde_json::to_string(&change)?, change));
+                    }
+                    Changed::Rule(change) => {
+                        tick.rule_changes.push((partition, offset, serde_json::to_string(&change)?, change));
+                    }
+                }
                 Ok(())
             }),
             Topic::Alerts => Alert::read(&String::from_utf8_lossy(key), value).and_then(|alert| {
@@ -237,7 +274,7 @@ impl Loop {
             }),
         };
         if let Err(error) = read {
-            self.unreadable("events", &error.to_string());
+            self.shared.unreadable("events", &error.to_string());
         }
     }
 
@@ -251,13 +288,6 @@ impl Loop {
             let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let newest = seen.entry(partition).or_insert(offset);
             *newest = (*newest).max(offset);
-        }
-    }
-
-    fn unreadable(&self, topic: &str, reason: &str) {
-        let Some(status) = &self.shared.status else { return };
-        if status.unreadable.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(topic, reason, "a record cannot be read, and is passed over; more of them are only counted");
         }
     }
 
@@ -301,15 +331,19 @@ impl Loop {
         let feeds = &self.shared.feeds;
         feeds.orders.publish(tick.orders);
         feeds.changes.publish(tick.changes);
+        feeds.rule_changes.publish(tick.rule_changes);
         feeds.alerts.publish(tick.alerts);
     }
 }
 
 fn look(reader: &mut Reader, feeds: &Feeds) -> Result<(), String> {
     reader.look(|topic, partition, before, end| match topic {
-        Topic::State => {}
+        Topic::State | Topic::Rules => {}
         Topic::Orders => feeds.orders.begin(partition, before, end),
-        Topic::Changes => feeds.changes.begin(partition, before, end),
+        Topic::Changes => {
+            feeds.changes.begin(partition, before, end);
+            feeds.rule_changes.begin(partition, before, end);
+        }
         Topic::Alerts => feeds.alerts.begin(partition, before, end),
     })
 }

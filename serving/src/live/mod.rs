@@ -14,9 +14,10 @@ mod producer;
 mod reader;
 mod status;
 
-pub use event::{Alert, Change, Order};
+pub use event::{Alert, Change, Changed, Order, RuleChange};
 pub use feed::{Event, Feed, Feeds, Frame, Position, Resume};
 pub use follow::{Follow, follow};
 pub use producer::{Place, Producer};
 pub use reader::TopicNames;
+pub(crate) use reader::{is_lost, partitions_of, reading_client};
 pub use status::{LiveState, LiveStatus};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use data::EventTime;
 use data::kafka::{Context, KafkaSettings, Topics};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -15,26 +16,34 @@ const ASK: Duration = Duration::from_secs(5);
 /// Records of each topic of events that are read of what was before the start.
 const TAIL: i64 = 10_000;
 
-/// The names of the topics.
+/// The names of the topics, and of the group that works on them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopicNames {
+    /// Of `speed run`: what it has committed tells how far it is.
+    #[serde(skip)]
+    pub group: String,
     pub orders: String,
     pub orders_enriched: String,
     pub customer_state: String,
     pub segment_changes: String,
     pub alerts: String,
+    pub rule_segments: String,
+    pub rule_status: String,
 }
 
 impl Default for TopicNames {
     fn default() -> Self {
         use data::topics;
         Self {
+            group: "clientele".to_owned(),
             orders: topics::ORDERS.to_owned(),
             orders_enriched: topics::ORDERS_ENRICHED.to_owned(),
             customer_state: topics::CUSTOMER_STATE.to_owned(),
             segment_changes: topics::SEGMENT_CHANGES.to_owned(),
             alerts: topics::ALERTS.to_owned(),
+            rule_segments: topics::RULE_SEGMENTS.to_owned(),
+            rule_status: topics::RULE_STATUS.to_owned(),
         }
     }
 }
@@ -46,10 +55,11 @@ pub(super) enum Topic {
     Orders,
     Changes,
     Alerts,
+    Rules,
 }
 
 impl Topic {
-    const ALL: [Self; 4] = [Self::State, Self::Orders, Self::Changes, Self::Alerts];
+    const ALL: [Self; 5] = [Self::State, Self::Orders, Self::Changes, Self::Alerts, Self::Rules];
 
     pub fn name(self, names: &TopicNames) -> &str {
         match self {
@@ -57,6 +67,7 @@ impl Topic {
             Self::Orders => &names.orders_enriched,
             Self::Changes => &names.segment_changes,
             Self::Alerts => &names.alerts,
+            Self::Rules => &names.rule_status,
         }
     }
 }
@@ -67,6 +78,8 @@ pub(super) enum Step<'m> {
         topic: Topic,
         partition: u32,
         offset: i64,
+        /// By the record's timestamp.
+        written_at: EventTime,
         key: &'m [u8],
         value: Option<&'m [u8]>,
     },
@@ -94,14 +107,14 @@ impl Reader {
     /// # Errors
     /// When the brokers do not answer, or there is no state to follow.
     pub fn connect(kafka: &KafkaSettings, names: &TopicNames) -> Result<Self, String> {
-        let state = client(kafka, "true")?;
+        let state = reading_client(kafka, true)?;
         let metadata = state.fetch_metadata(None, ASK).map_err(|error| state.context().explain(&error).to_string())?;
-        if partitions(&metadata, &names.customer_state).is_empty() {
+        if partitions_of(&metadata, &names.customer_state).is_empty() {
             return Err(format!("there is no topic {} yet; `speed run` makes it", names.customer_state));
         }
         let topic_id = Topics::new(kafka)?.id(&names.orders);
         let (assigned, behind) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Self { state, events: client(kafka, "false")?, names: names.clone(), assigned, behind, topic_id })
+        Ok(Self { state, events: reading_client(kafka, false)?, names: names.clone(), assigned, behind, topic_id })
     }
 
     /// Reads partitions that are new since the last look; tells behind which offset each begins, and where it ends.
@@ -113,12 +126,13 @@ impl Reader {
         let metadata = self.state.fetch_metadata(None, ASK).map_err(told)?;
         for topic in Topic::ALL {
             let name = topic.name(&self.names);
-            let all = partitions(&metadata, name);
+            let all = partitions_of(&metadata, name);
             let tail = TAIL / i64::try_from(all.len()).unwrap_or(1).max(1);
             let mut list = TopicPartitionList::new();
             for partition in all.into_iter().filter(|partition| !self.assigned.contains(&(topic, *partition))) {
                 let (low, high) = self.state.fetch_watermarks(name, partition, ASK).map_err(told)?;
-                let start = if topic == Topic::State { low } else { low.max(high - tail) };
+                let is_whole = matches!(topic, Topic::State | Topic::Rules);
+                let start = if is_whole { low } else { low.max(high - tail) };
                 begin(topic, u32::try_from(partition).unwrap_or_default(), start - 1, high);
                 list.add_partition_offset(name, partition, Offset::Offset(start)).map_err(told)?;
             }
@@ -154,11 +168,12 @@ impl Reader {
     }
 }
 
-fn client(kafka: &KafkaSettings, tells_ends: &str) -> Result<BaseConsumer<Context>, String> {
+/// A client without a group, of committed records; `tells_ends` of partitions.
+pub(crate) fn reading_client(kafka: &KafkaSettings, tells_ends: bool) -> Result<BaseConsumer<Context>, String> {
     let mut config = kafka.client_config();
     // Nothing is committed, but librdkafka wants a name.
     config.set("group.id", "clientele-serving").set("enable.auto.commit", "false");
-    config.set("enable.partition.eof", tells_ends).set("auto.offset.reset", "error");
+    config.set("enable.partition.eof", tells_ends.to_string()).set("auto.offset.reset", "error");
     config.set("isolation.level", "read_committed").set("topic.metadata.refresh.interval.ms", "10000");
     // Of each partition; the rest waits in the broker.
     config.set("queued.max.messages.kbytes", "4096").set("fetch.wait.max.ms", "100");
@@ -178,30 +193,38 @@ fn step(polled: Option<Result<BorrowedMessage<'_>, KafkaError>>, names: &TopicNa
         topic,
         partition: u32::try_from(message.partition()).unwrap_or_default(),
         offset: message.offset(),
+        written_at: message
+            .timestamp()
+            .to_millis()
+            .map_or_else(EventTime::now, |ms| EventTime::from_micros(ms.saturating_mul(1_000))),
         key: message.key().unwrap_or_default(),
         value: message.payload(),
     });
 }
 
 fn lost(error: &KafkaError) -> Step<'static> {
-    use RDKafkaErrorCode as Code;
-    match error.rdkafka_error_code() {
-        Some(
-            Code::OffsetOutOfRange
-            | Code::AutoOffsetReset
-            | Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::UnknownTopicId,
-        ) => Step::Lost(error.to_string()),
-        _ => {
-            tracing::debug!(%error, "reading goes on");
-            Step::Nothing
-        }
+    if is_lost(error) {
+        return Step::Lost(error.to_string());
     }
+    tracing::debug!(%error, "reading goes on");
+    Step::Nothing
 }
 
-fn partitions(metadata: &Metadata, name: &str) -> Vec<i32> {
+/// Whether a topic is not what it was: deleted, made again, or cut off before what was read.
+pub(crate) fn is_lost(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let lost = [
+        Code::OffsetOutOfRange,
+        Code::AutoOffsetReset,
+        Code::UnknownTopicOrPartition,
+        Code::UnknownTopic,
+        Code::UnknownPartition,
+        Code::UnknownTopicId,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| lost.contains(&code))
+}
+
+pub(crate) fn partitions_of(metadata: &Metadata, name: &str) -> Vec<i32> {
     let found = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
     found.map_or_else(Vec::new, |topic| topic.partitions().iter().map(|partition| partition.id()).collect())
 }

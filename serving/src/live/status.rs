@@ -1,5 +1,6 @@
 //! What is known of the way to the brokers.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use data::EventTime;
 use data::kafka::{Context, KafkaSettings};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -75,10 +77,12 @@ impl LiveStatus {
         let connected = error.is_none();
         if state.connected != connected {
             state.since = now();
-            match &error {
-                None => tracing::info!("live orders are merged"),
-                Some(reason) => tracing::warn!(reason, "live orders are not merged now; the last view stays"),
+            if connected {
+                tracing::info!("live orders are merged");
             }
+        }
+        if let Some(reason) = error.as_ref().filter(|reason| Some(*reason) != state.error.as_ref()) {
+            tracing::warn!(reason, "live orders are not merged now; the last view stays");
         }
         (state.connected, state.error) = (connected, error);
     }
@@ -112,8 +116,10 @@ pub(super) struct Watched {
 /// Looks every other second whether the brokers answer and how far the topics go, on a thread of its own.
 pub(super) fn pulse(kafka: KafkaSettings, names: TopicNames, watched: Watched) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let context = Context::default();
-        let Ok(client) = kafka.client_config().create_with_context::<_, BaseConsumer<Context>>(context) else { return };
+        let mut config = kafka.client_config();
+        // Looked at only: without a subscription nobody joins the group.
+        config.set("group.id", &names.group).set("enable.auto.commit", "false");
+        let Ok(client) = config.create_with_context::<_, BaseConsumer<Context>>(Context::default()) else { return };
         while !(watched.stopped)() {
             look(&client, &names, &watched);
             for _ in 0..LOOK_EVERY.as_millis() / 100 {
@@ -138,22 +144,30 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
         }
     };
     client.context().forget();
-    if (watched.restored)() {
-        watched.status.set(None);
-    }
     let partitions = |name: &str| -> Vec<i32> {
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         topic.map_or_else(Vec::new, |topic| topic.partitions().iter().map(|partition| partition.id()).collect())
     };
     let covered = (watched.covered)();
-    let (mut since, mut lag) = (0, Some(0));
+    let committed = committed(client, &names.orders, partitions(&names.orders));
+    let (mut since, mut lag, mut remade) = (0, Some(0), None);
     for partition in partitions(&names.orders) {
         let Ok((low, high)) = client.fetch_watermarks(&names.orders, partition, ASK) else { return };
         let place = usize::try_from(partition).unwrap_or_default();
-        let from = covered.get(place).copied().unwrap_or_default().max(low);
+        let own = covered.get(place).copied().unwrap_or_default();
+        if own > high {
+            remade = Some(format!(
+                "partition {partition} of {} ends at {high}, but the publication covers {own}: the topic was made anew, and its \
+                 orders do not count before they reach that; give it another name, or archive and publish",
+                names.orders
+            ));
+        }
+        let from = own.max(low).min(high);
         since += u64::try_from(high - from).unwrap_or_default();
-        let seen = (watched.seen)(u32::try_from(partition).unwrap_or_default());
-        let behind = high - seen.map_or(from, |seen| (seen + 1).max(from));
+        let seen = (watched.seen)(u32::try_from(partition).unwrap_or_default()).map_or(0, |seen| seen + 1);
+        // Refused lines give no enriched order, but are committed.
+        let reached = from.max(seen).max(committed.get(&partition).copied().unwrap_or_default()).min(high);
+        let behind = high - reached;
         lag = lag.map(|lag: u64| lag + u64::try_from(behind).unwrap_or_default());
     }
     let dead = data::topics::dead_letter(&names.orders);
@@ -162,6 +176,23 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
         u64::try_from(high - low).ok()
     });
     let dead_letters = Some(letters.sum());
+    if remade.is_some() || (watched.restored)() {
+        watched.status.set(remade);
+    }
     let mut state = watched.status.lock();
     (state.lines_since_publication, state.lag, state.dead_letters) = (since, lag, dead_letters);
+}
+
+/// How far the group of `speed` has come, by partition.
+fn committed(client: &BaseConsumer<Context>, topic: &str, partitions: Vec<i32>) -> HashMap<i32, i64> {
+    let mut asked = TopicPartitionList::new();
+    for partition in partitions {
+        asked.add_partition(topic, partition);
+    }
+    let found = client.committed_offsets(asked, ASK).unwrap_or_default();
+    let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
+        Offset::Offset(offset) => Some((element.partition(), offset)),
+        _ => None,
+    };
+    found.elements().iter().filter_map(offset).collect()
 }

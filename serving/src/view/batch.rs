@@ -6,7 +6,7 @@ use data::base::Base;
 use data::lake::{Lake, Publication, Table};
 use serde_json::Value;
 
-use super::Edges;
+use super::{Edges, Measure, Ordered};
 use crate::error::Result;
 use crate::lake::Files;
 
@@ -24,6 +24,8 @@ pub struct Batch {
     scores: Vec<[u8; 3]>,
     country: Vec<u16>,
     countries: Vec<String>,
+    /// By measure; those without a purchase left out.
+    ordered: [Ordered; 3],
 }
 
 impl Batch {
@@ -43,12 +45,14 @@ impl Batch {
                 scores: vec![[0; 3]; base.len()],
                 country: vec![NO_COUNTRY; base.len()],
                 countries: Vec::new(),
+                ordered: Default::default(),
                 edges: Edges::default(),
                 base,
                 publication,
                 names,
             };
             batch.read(&files)?;
+            batch.order();
             Ok(batch)
         });
         read.await?
@@ -103,6 +107,24 @@ impl Batch {
             self.countries.len() - 1
         });
         u16::try_from(place).unwrap_or(NO_COUNTRY)
+    }
+
+    fn order(&mut self) {
+        self.ordered = Measure::ALL.map(|measure| {
+            let value = |place: usize| Some((measure.of_totals(&self.base.totals(place))?, u32::try_from(place).ok()?));
+            Ordered::new((0..self.base.len()).filter_map(value).collect())
+        });
+    }
+
+    /// The customers in the order of a measure.
+    #[must_use]
+    pub const fn ordered(&self, measure: Measure) -> &Ordered {
+        let [last_day, frequency, monetary] = &self.ordered;
+        match measure {
+            Measure::LastDay => last_day,
+            Measure::Frequency => frequency,
+            Measure::Monetary => monetary,
+        }
     }
 
     #[must_use]

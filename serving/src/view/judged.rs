@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use data::merge::Totals;
 use data::{EventTime, Money};
 
-use super::{Batch, Ranks, Sums};
+use super::{Batch, Column, Measure, Sums};
 
 /// What a page shows of one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub struct Figures {
     pub scores: [u8; 3],
 }
 
+impl Figures {
+    fn of(totals: &Totals, label: usize, scores: [u8; 3]) -> Option<Self> {
+        let span = totals.span?;
+        Some(Self {
+            frequency: u32::try_from(totals.frequency).unwrap_or(u32::MAX),
+            monetary: totals.monetary,
+            first: span.first,
+            last: span.last,
+            label: u8::try_from(label).unwrap_or(u8::MAX),
+            scores,
+        })
+    }
+}
+
 /// A publication with the segments and scores that its customers have at `reference`.
 #[derive(Debug)]
 pub struct Judged {
@@ -30,7 +44,8 @@ pub struct Judged {
     pub sums: Sums,
     labels: Vec<u8>,
     recency_scores: Vec<u8>,
-    ranks: OnceLock<Ranks>,
+    /// By measure, then label; made when they are asked for first.
+    columns: OnceLock<[Vec<Column>; 3]>,
 }
 
 impl Judged {
@@ -39,20 +54,31 @@ impl Judged {
         let customers = batch.base.len();
         let sums = Sums::of_segments(batch.base.model.segments.len());
         let (labels, recency_scores) = (Vec::with_capacity(customers), Vec::with_capacity(customers));
-        let mut judged = Self { batch, reference, sums, labels, recency_scores, ranks: OnceLock::new() };
+        let mut judged = Self { batch, reference, sums, labels, recency_scores, columns: OnceLock::new() };
         for place in 0..customers {
-            let totals = judged.batch.base.totals(place);
-            let figures = judged.judge(&totals, Some(place));
-            judged.labels.push(figures.map_or(0, |figures| figures.label));
-            judged.recency_scores.push(figures.map_or(0, |figures| {
+            let figures = judged.standing(place);
+            let (label, recency_score) = figures.map_or((0, 0), |figures| {
                 let [recency, ..] = figures.scores;
-                recency
-            }));
+                (figures.label, recency)
+            });
+            judged.labels.push(label);
+            judged.recency_scores.push(recency_score);
             if let Some(figures) = figures {
                 judged.sums.add(&figures);
             }
         }
         judged
+    }
+
+    /// The customer at `place` of the publication, at this reference time: it decides about the label and the recency score.
+    fn standing(&self, place: usize) -> Option<Figures> {
+        let base = &self.batch.base;
+        let totals = base.totals(place);
+        let (span, features) = (totals.span?, totals.features(self.reference)?);
+        let (label, _) = base.model.nearest_label(features)?;
+        let [_, frequency, monetary] = self.batch.scores(place);
+        let recency = self.batch.edges.recency(span.last.days_before(self.reference));
+        Figures::of(&totals, label, [recency, frequency, monetary])
     }
 
     /// What a customer with `totals` comes to, who has `place` in the publication; `None` without a purchase.
@@ -62,14 +88,7 @@ impl Judged {
         let base = &self.batch.base;
         let (label, _) = base.model.nearest_label(features)?;
         let published = place.map(|place| (base.totals(place), self.batch.scores(place)));
-        Some(Figures {
-            frequency: u32::try_from(totals.frequency).unwrap_or(u32::MAX),
-            monetary: totals.monetary,
-            first: span.first,
-            last: span.last,
-            label: u8::try_from(label).unwrap_or(u8::MAX),
-            scores: self.scores(totals, span.last.days_before(self.reference), published),
-        })
+        Figures::of(totals, label, self.scores(totals, span.last.days_before(self.reference), published))
     }
 
     fn scores(&self, totals: &Totals, days: i64, published: Option<(Totals, [u8; 3])>) -> [u8; 3] {
@@ -85,16 +104,9 @@ impl Judged {
     #[must_use]
     pub fn figures(&self, place: usize) -> Option<Figures> {
         let totals = self.batch.base.totals(place);
-        let span = totals.span?;
         let [_, frequency, monetary] = self.batch.scores(place);
-        Some(Figures {
-            frequency: u32::try_from(totals.frequency).unwrap_or(u32::MAX),
-            monetary: totals.monetary,
-            first: span.first,
-            last: span.last,
-            label: self.labels.get(place).copied()?,
-            scores: [self.recency_scores.get(place).copied()?, frequency, monetary],
-        })
+        let recency = self.recency_scores.get(place).copied()?;
+        Figures::of(&totals, usize::from(*self.labels.get(place)?), [recency, frequency, monetary])
     }
 
     /// The customer at `place` as the run published it, at the publication's own reference time.
@@ -107,12 +119,15 @@ impl Judged {
         Some(Figures { label, scores: self.batch.scores(place), ..self.figures(place)? })
     }
 
-    /// Ordered columns, made when they are asked for first.
+    /// The ordered values of one segment's customers, or of all; `None` where there is no such segment.
     #[must_use]
-    pub fn ranks(&self) -> &Ranks {
-        self.ranks.get_or_init(|| {
-            let customers = (0..self.batch.base.len()).filter_map(|place| self.figures(place));
-            Ranks::new(self.batch.base.model.segments.len(), customers)
-        })
+    pub fn column(&self, label: Option<u8>, measure: Measure) -> Option<&Column> {
+        let Some(label) = label else { return Some(&self.batch.ordered(measure).column) };
+        let label_of = |place: usize| self.labels.get(place).copied().unwrap_or(u8::MAX);
+        let segments = self.batch.base.model.segments.len();
+        let columns = self
+            .columns
+            .get_or_init(|| Measure::ALL.map(|measure| self.batch.ordered(measure).by_label(segments, label_of)));
+        columns.get(measure as usize)?.get(usize::from(label))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use data::EventTime;
 use data::merge::{Contribution, merge};
@@ -38,8 +39,6 @@ impl Merger {
     pub fn new(batch: Arc<Batch>) -> Self {
         let reference = batch.base.reference;
         let judged = Arc::new(Judged::new(batch, reference));
-        // Here rather than in the first request that asks for a median.
-        let _ = judged.ranks();
         Self {
             overlay: Overlay::new(judged.batch.base.len()),
             sums: judged.sums.clone(),
@@ -82,7 +81,6 @@ impl Merger {
     pub fn publish(&mut self, batch: Arc<Batch>) {
         let reference = self.reference_of(&batch);
         self.judged = Arc::new(Judged::new(batch, reference));
-        let _ = self.judged.ranks();
         self.rebuild();
     }
 
@@ -110,7 +108,11 @@ impl Merger {
     /// Takes in what an enriched order says of its customer and its time.
     pub fn observe(&mut self, id: &str, country: &str, ordered_at: Option<EventTime>) {
         self.newest = self.newest.max(ordered_at);
-        let Some(suffix) = self.suffixes.get_mut(id) else { return };
+        // The state of this order may still be on its way: then its country waits here.
+        let suffix = match self.suffixes.get_mut(id) {
+            Some(suffix) => suffix,
+            None => self.suffixes.entry(id.into()).or_default(),
+        };
         if suffix.country.as_deref() != Some(country) && !country.is_empty() {
             suffix.country = Some(country.into());
             self.merge_one(id);
@@ -119,8 +121,11 @@ impl Merger {
 
     /// The view as it is now.
     pub fn view(&mut self) -> Arc<View> {
-        if self.reference_of(&self.judged.batch) > self.judged.reference {
+        let reference = self.reference_of(&self.judged.batch);
+        if reference > self.judged.reference {
+            let since = Instant::now();
             self.publish(Arc::clone(&self.judged.batch));
+            tracing::info!(%reference, ms = since.elapsed().as_millis(), "everybody judged at a new reference time");
         }
         self.version += 1;
         let (judged, overlay, sums) = (Arc::clone(&self.judged), self.overlay.clone(), self.sums.clone());

@@ -19,6 +19,6 @@ pub use edges::Edges;
 pub use judged::{Figures, Judged};
 pub use merger::Merger;
 pub use overlay::{LiveCustomer, LiveInvoice, Overlay};
-pub use ranks::{Measure, Ranks};
+pub use ranks::{Column, Measure, Ordered};
 pub use sums::{Part, Sums};
 pub use window::{Row, View};

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use data::EventTime;
 use data::model::Segment;
 
-use super::ranks::Changed;
-use super::{Figures, Judged, LiveCustomer, Measure, Overlay, Part, Ranks, Sums};
+use super::ranks::{Changed, Ranks};
+use super::{Figures, Judged, LiveCustomer, Measure, Overlay, Part, Sums};
 
 #[derive(Debug)]
 pub struct View {
@@ -108,7 +108,7 @@ impl View {
     /// The median of a measure in one segment or in all; recency in days.
     #[must_use]
     pub fn median(&self, label: Option<u8>, measure: Measure) -> Option<f64> {
-        let median = self.changed(label, measure).median()?;
+        let median = self.changed(label, measure)?.median()?;
         Some(match measure {
             Measure::LastDay => days(self.reference()) - median,
             Measure::Frequency => median,
@@ -120,14 +120,16 @@ impl View {
     #[must_use]
     pub fn percentiles(&self, customer: &Figures) -> [f64; 3] {
         Measure::ALL.map(|measure| {
-            let (below, above) = self.changed(None, measure).shares(measure.of(customer));
+            let changed = self.changed(None, measure);
+            let (below, above) = changed.map_or((0.0, 0.0), |changed| changed.shares(measure.of(customer)));
             if measure == Measure::LastDay { above } else { below }
         })
     }
 
-    fn changed(&self, label: Option<u8>, measure: Measure) -> Changed<'_> {
+    fn changed(&self, label: Option<u8>, measure: Measure) -> Option<Changed<'_>> {
         let [minus, plus] = self.changes();
-        Changed::new(self.judged.ranks(), minus, plus, label.map(usize::from), measure)
+        let base = self.judged.column(label, measure)?;
+        Some(Changed { base, minus: minus.column(label, measure)?, plus: plus.column(label, measure)? })
     }
 
     /// What live orders took from the publication's columns, and what they added.
@@ -135,8 +137,9 @@ impl View {
         self.changes.get_or_init(|| {
             let segments = self.segments().len();
             let live = || self.overlay.iter().map(|(_, customer)| customer);
-            let before = live().filter_map(|customer| self.judged.figures(customer.place? as usize));
-            [Ranks::new(segments, before), Ranks::new(segments, live().map(|customer| customer.figures))]
+            let before = live().filter_map(|customer| self.judged.figures(customer.place? as usize)).collect();
+            let now = live().map(|customer| customer.figures).collect();
+            [before, now].map(|customers: Vec<Figures>| Ranks::new(segments, &customers))
         })
     }
 }

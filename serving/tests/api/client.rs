@@ -107,7 +107,11 @@ pub struct Stream {
 impl Stream {
     pub fn open(address: SocketAddr, path: &str, last: Option<&str>) -> Self {
         let headers: Vec<(&str, &str)> = last.map(|last| ("Last-Event-ID", last)).into_iter().collect();
-        let mut reader = send(address, "GET", path, &headers, b"");
+        Self::open_with(address, path, &headers)
+    }
+
+    pub fn open_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut reader = send(address, "GET", path, headers, b"");
         let (status, headers) = head(&mut reader);
         assert_eq!((status, headers["content-type"].as_str()), (200, "text/event-stream"));
         Self { reader, lines: String::new() }

@@ -147,6 +147,8 @@ fn posted_orders_are_judged_written_once_and_seen() {
         (event.name.as_str(), &event.data["invoice"], &event.data["known"]),
         ("order", &json!("P1"), &json!(false))
     );
+    // State and enriched orders are two topics: either may be read first.
+    server.until("/customers?prefix=NEW1", "the customer", |found| found["items"][0]["country"] == "Peru");
     let customer = server.api("/customers/NEW1");
     assert_eq!(
         (&customer["known"], &customer["live"], &customer["batch"]),
@@ -166,4 +168,29 @@ fn posted_orders_are_judged_written_once_and_seen() {
     assert_eq!((made.status, &made.json()["accepted"]), (202, &json!(20)), "{}", made.text());
     let whole = world.serving(&[]);
     assert_eq!(whole.post("/demo/orders", &json!({"count": 1}), &[]).status, 404);
+}
+
+#[test]
+fn every_order_of_a_customer_is_listed_however_many_came_since() {
+    const LINES: usize = 12_300;
+    let Some(world) = World::new("story", 300) else { return };
+    let _speed = world.speed();
+    let server = world.serving(&[]);
+    world.produce(300..LINES);
+    // The last line of a partition is refused: it has no effect to wait for.
+    world.produce(LINES + 2..LINES + 3);
+    let expected = sums(LINES);
+    let invoices: usize = expected.values().map(|(invoices, ..)| invoices.len()).sum();
+    server.until("/overview", "every order", |overview| overview["orders"] == invoices);
+    // Both are looked at now and then, after the orders themselves.
+    server.until("/overview", "the end of the lag", |overview| {
+        overview["live"]["lag"] == 0 && overview["live"]["lines_since_publication"] == LINES - 300 + 1
+    });
+    for (id, (invoices, amount, _)) in expected.iter().step_by(9) {
+        let is_whole = |found: &Value| found["total"] == invoices.len();
+        let found = server.until(&format!("/customers/{id}/orders?limit=1000"), "every order", is_whole);
+        let items = found["items"].as_array().expect("a list");
+        let sum: f64 = items.iter().map(|item| item["amount"].as_f64().expect("money")).sum();
+        assert_eq!((sum * 1e4).round() as i64, *amount, "{id}");
+    }
 }

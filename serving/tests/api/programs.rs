@@ -23,11 +23,17 @@ impl Server {
     }
 
     pub fn start_on(lake: &Path, listen: &str, arguments: &[&str]) -> Self {
+        Self::start_in(&[], lake, listen, arguments)
+    }
+
+    /// With more in its environment.
+    pub fn start_in(environment: &[(&str, String)], lake: &Path, listen: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serving"));
         command.args(["run", "--quiet", "--listen", listen, "--lake"]).arg(lake).args(arguments);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLIENTELE_")) {
             command.env_remove(name);
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("started");
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("a line");
@@ -103,6 +109,13 @@ impl Speed {
         command.args(["run", "--quiet", "--listen", "off", "--config"]).arg(config).stdin(Stdio::null());
         Self(command.spawn().expect("started"))
     }
+
+    /// Asks it to end, and waits.
+    pub fn end(mut self) {
+        let sent = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        assert!(self.0.wait().expect("ended").success());
+    }
 }
 
 impl Drop for Speed {
@@ -114,8 +127,14 @@ impl Drop for Speed {
 
 /// `batch run` on a lake, with a file or without.
 pub fn batch(lake: &Path, input: Option<&Path>) {
+    batch_in(&[], lake, input);
+}
+
+/// The same, with more in its environment.
+pub fn batch_in(environment: &[(&str, String)], lake: &Path, input: Option<&Path>) {
     let mut command = Command::new(program("batch"));
     command.args(["run", "--quiet", "--lake"]).arg(lake);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     if let Some(input) = input {
         command.arg("--input").arg(input);
     }
@@ -130,4 +149,14 @@ fn program(name: &str) -> PathBuf {
     let program = folder.join(name);
     assert!(program.exists(), "{name} is not built: run the tests with cargo test --workspace");
     program
+}
+
+/// The Python that tests run; `None`, and a note, where there is none.
+pub fn python() -> Option<String> {
+    if let Ok(python) = std::env::var("CLIENTELE_PYTHON") {
+        return Some(python);
+    }
+    assert!(std::env::var_os("CI").is_none(), "CLIENTELE_PYTHON is not set; ./just test makes that Python and sets it");
+    eprintln!("skipped: CLIENTELE_PYTHON is not set; ./just test makes that Python and sets it");
+    None
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Answer, ask};
+use crate::client::{Answer, Stream, ask};
 use crate::programs::{Server, batch};
 
 const READER: &str = "reader-0123456789abcdef";
@@ -100,10 +100,23 @@ fn a_key_becomes_a_session_and_ends_with_its_key() {
     let cookie = cookie.split(';').next().expect("a value").to_owned();
     let with = |path: &str| ask(guarded.server.address, "GET", path, &[("Cookie", &cookie)], b"").status;
     assert_eq!(with("/api/v1/overview"), 200);
+    let stream = |path: &str, key: &str| {
+        let bearer = format!("Bearer {key}");
+        Stream::open_with(guarded.server.address, path, &[("Authorization", &bearer)])
+    };
+    let mut streams = [stream("/api/v1/live/orders", READER), stream("/api/v1/live/view", READER)];
+    let mut kept = stream("/api/v1/live/orders", WRITER);
     std::fs::write(guarded.folder.path().join("keys"), format!("shop write {WRITER}\n")).expect("written");
     for _ in 0..100 {
         if with("/api/v1/overview") == 401 {
-            assert_eq!(guarded.ask("GET", "/api/v1/overview", Some(READER), b"").status, 401);
+            let refused = guarded.ask("GET", "/api/v1/overview", Some(READER), b"");
+            assert_eq!(refused.status, 401);
+            assert!(refused.text().contains("not known"), "{}", refused.text());
+            for stream in &mut streams {
+                let ends = std::iter::from_fn(|| stream.next(Duration::from_secs(5))).any(|event| event.name == "end");
+                assert!(ends, "what is followed ends with its key");
+            }
+            assert_eq!(kept.next(Duration::from_millis(300)), None, "the other key is as good as before");
             assert_eq!(guarded.ask("GET", "/api/v1/overview", Some(WRITER), b"").status, 200);
             // A file that is no good changes nothing.
             std::fs::write(guarded.folder.path().join("keys"), "nonsense").expect("written");

@@ -60,9 +60,9 @@ impl World {
             .collect();
         std::fs::write(&file, format!("{header}{rows}")).expect("written");
         batch(&world.lake(), Some(&file));
-        std::fs::write(world.config("speed"), world.settings("group", "[archive]\ninterval_seconds = 1\n"))
-            .expect("written");
-        std::fs::write(world.config("serving"), world.settings("", "")).expect("written");
+        for program in ["speed", "serving"] {
+            std::fs::write(world.config(program), world.settings(program == "speed")).expect("written");
+        }
         world
     }
 
@@ -74,16 +74,41 @@ impl World {
         self.folder.path().join(format!("{program}.toml"))
     }
 
-    fn settings(&self, group: &str, more: &str) -> String {
+    /// The settings of both programs, with topics of this world alone.
+    fn settings(&self, is_speed: bool) -> String {
         let (lake, brokers, topic) = (self.lake(), &self.bootstrap, &self.topic);
-        let group = if group.is_empty() { String::new() } else { format!("group = '{topic}'\n") };
-        let by_customer =
-            if group.is_empty() { String::new() } else { format!("orders_by_customer = '{topic}-home'\n") };
-        format!(
-            "lake = '{}'\n{group}[kafka]\nbrokers = '{brokers}'\n{more}[topics]\norders = '{topic}'\n{by_customer}\
-             orders_enriched = '{topic}-enriched'\ncustomer_state = '{topic}-state'\nsegment_changes = '{topic}-changes'\n",
-            lake.display()
-        )
+        let mut named =
+            vec!["orders_enriched", "customer_state", "segment_changes", "alerts", "rule_segments", "rule_status"];
+        let mut settings = format!("lake = '{}'\n", lake.display());
+        let mut more = "";
+        settings.push_str(&format!("group = '{topic}'\n"));
+        if is_speed {
+            more = "[archive]\ninterval_seconds = 1\n";
+            named.extend(["orders_by_customer", "clickstream", "clickstream_by_user", "order_events"]);
+            named.extend(["order_events_by_user", "rule_state", "alert_state"]);
+            if self.rules().exists() {
+                settings.push_str(&format!("rules = '{}'\n", self.rules().display()));
+            }
+        }
+        let named: String = named.iter().map(|name| format!("{name} = '{}'\n", self.name(name))).collect();
+        settings + &format!("[kafka]\nbrokers = '{brokers}'\n{more}[topics]\norders = '{topic}'\n{named}")
+    }
+
+    /// The topic of this world that has this setting.
+    pub fn name(&self, setting: &str) -> String {
+        format!("{}-{setting}", self.topic)
+    }
+
+    /// The folder of rules, if there are any.
+    pub fn rules(&self) -> PathBuf {
+        self.folder.path().join("rules")
+    }
+
+    /// From now on speed has these rules.
+    pub fn set_rules(&self, text: &str) {
+        std::fs::create_dir_all(self.rules()).expect("a folder");
+        std::fs::write(self.rules().join("rules.toml"), text).expect("written");
+        std::fs::write(self.config("speed"), self.settings(true)).expect("written");
     }
 
     pub fn speed(&self) -> Speed {

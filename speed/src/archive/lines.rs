@@ -9,7 +9,7 @@ use data::time::Month;
 use data::{EventTime, Money};
 
 use super::Result;
-use crate::frame::{Decoded, Refusal};
+use crate::frame::{Decoded, Record, Refusal};
 use crate::operators::segments::Reading;
 use crate::operators::segments::order::{self, Order};
 
@@ -62,10 +62,11 @@ impl Lines {
         Self { source: source.to_owned(), refused_from, months, refused, bytes: 0 }
     }
 
-    /// Judges the line at `offset` as the operators do (L-3) and keeps it.
-    pub fn push(&mut self, offset: i64, value: Option<&[u8]>, reading: &Reading) {
+    /// Judges a line as the operators do (L-3) and keeps it.
+    pub fn push(&mut self, record: &Record<'_>, reading: &Reading) {
+        let (offset, value) = (record.offset, record.value);
         self.bytes += value.map_or(0, <[u8]>::len) + 64;
-        match order::decode(value, reading) {
+        match order::decode(value, record.timestamp, reading) {
             Ok(line) => self.months.entry(line.at.month()).or_default().push(offset, &line),
             Err(refusal) if offset >= self.refused_from => self.refused.push(offset, value, &refusal),
             Err(_) => {}

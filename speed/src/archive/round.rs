@@ -172,7 +172,7 @@ impl Archiver {
                 return Err(Error::Stopped);
             }
             let Some(record) = record else { return Ok(()) };
-            lines.push(record.offset, record.value, &settings.reading);
+            lines.push(record, &settings.reading);
             if lines.bytes() >= FILE_BYTES { vault.write(&mut lines, &mut pending) } else { Ok(()) }
         })?;
         vault.write(&mut lines, &mut pending)?;

@@ -40,6 +40,19 @@ pub struct Effects {
     headers: Vec<(&'static str, Box<[u8]>)>,
     /// Whether an operator has more to do than its budget allowed.
     pub more_work: bool,
+    /// Counted until the epoch is committed.
+    pub counted: Counted,
+}
+
+/// What is worth counting beside records: what patterns were not given or had to forget, and detours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Events that came behind the watermark.
+    pub late: u64,
+    /// Events and runs beyond the limits of a key.
+    pub shed: u64,
+    /// Records whose key lives in another shard.
+    pub handed_on: u64,
 }
 
 #[derive(Debug)]
@@ -70,6 +83,7 @@ impl Effects {
         let (key, value) = (self.copy(key), self.copy(value));
         self.headers.push((header.0, header.1.into()));
         self.push(target, Some(key), Some(value));
+        self.counted.handed_on += 1;
     }
 
     /// Adds a dead letter: the record as it came, and why it was refused (EO-6).
@@ -109,7 +123,7 @@ impl Effects {
         self.records.is_empty()
     }
 
-    /// Forgets the records; keeps the memory and [`Effects::more_work`].
+    /// Forgets the records; keeps the memory, [`Effects::more_work`] and [`Effects::counted`].
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();

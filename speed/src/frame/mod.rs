@@ -7,9 +7,9 @@ mod stage;
 mod state;
 mod time;
 
-pub use effects::{Effects, Emitted, Target};
+pub use effects::{Counted, Effects, Emitted, Target};
 pub use operator::{Decoded, EpochEnd, Operator, Refusal, Signal};
-pub use record::{Origin, Record, TopicId, TopicPartition};
+pub use record::{Decoding, Origin, Record, TopicId, TopicPartition};
 pub use stage::{Dispatch, Input, Stage, Task, split_memo};
 pub use state::KeyedState;
-pub use time::{Reached, Timers, Watermarks};
+pub use time::{Patience, Reached, Tick, Timers, Watermarks};

@@ -1,5 +1,8 @@
 //! Records as workers hand them to operators.
 
+use std::any::Any;
+use std::cell::OnceCell;
+
 use data::EventTime;
 
 /// A topic, by its place in the topology's list of names.
@@ -13,7 +16,7 @@ pub struct TopicPartition {
 }
 
 /// One record of an input topic.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Record<'r> {
     pub at: TopicPartition,
     pub offset: i64,
@@ -23,6 +26,19 @@ pub struct Record<'r> {
     pub value: Option<&'r [u8]>,
     /// What a forwarded record says about where it came from (see [`Origin`]); `None` on every other record.
     pub origin: Option<&'r [u8]>,
+    pub decoded: Decoding,
+}
+
+/// What one operator read in a record, for the others that read it alike.
+#[derive(Debug, Default)]
+pub struct Decoding(OnceCell<Box<dyn Any>>);
+
+impl Decoding {
+    /// What `read` returns: it is asked once for all operators that want the same type.
+    pub fn once<T: Clone + 'static>(&self, read: impl Fn() -> T) -> T {
+        let kept = self.0.get_or_init(|| Box::new(read()));
+        kept.downcast_ref::<T>().map_or_else(read, T::clone)
+    }
 }
 
 /// Where a record entered: its own place, or for a forwarded record the place it was forwarded from.

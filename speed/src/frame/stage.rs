@@ -1,11 +1,11 @@
 //! An operator in a shard: keys to shards, refused records to dead letters, event time to watermarks.
 
-use std::time::Duration;
-
 use data::EventTime;
 use data::kafka::partition_of;
 
-use super::{Effects, EpochEnd, Operator, Origin, Reached, Record, Refusal, Signal, Target, TopicId, Watermarks};
+use super::{
+    Effects, EpochEnd, Operator, Origin, Patience, Reached, Record, Refusal, Signal, Target, Tick, TopicId, Watermarks,
+};
 
 /// A topic that an operator reads.
 #[derive(Clone, Debug)]
@@ -26,9 +26,7 @@ pub struct Dispatch {
     pub shard: u32,
     pub shards: u32,
     pub inputs: Vec<Input>,
-    /// How late an event may be, and when a partition counts as idle.
-    pub lateness: Duration,
-    pub idleness: Duration,
+    pub patience: Patience,
 }
 
 /// What a shard does with its stages, whatever their events.
@@ -36,8 +34,7 @@ pub trait Task {
     /// A record of one of the stage's topics; `cell` is the start of the cell that its offset lies in.
     fn record(&mut self, record: &Record<'_>, cell: i64, out: &mut Effects);
     fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects);
-    /// The clock stands at `now`.
-    fn tick(&mut self, now: Duration, out: &mut Effects);
+    fn tick(&mut self, tick: &Tick, out: &mut Effects);
     /// # Errors
     /// What cannot be read in it.
     fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String>;
@@ -54,7 +51,7 @@ pub struct Stage<O> {
 impl<O: Operator> Stage<O> {
     /// `reached` is what [`split_memo`] found.
     pub fn new(operator: O, dispatch: Dispatch, reached: Option<Reached>) -> Self {
-        let watermarks = Watermarks::new(dispatch.lateness, dispatch.idleness, reached);
+        let watermarks = Watermarks::new(dispatch.patience, reached);
         Self { operator, dispatch, watermarks }
     }
 
@@ -130,8 +127,8 @@ impl<O: Operator> Task for Stage<O> {
         self.operator.signal(signal, out);
     }
 
-    fn tick(&mut self, now: Duration, out: &mut Effects) {
-        if let Some(watermark) = self.watermarks.advance(now) {
+    fn tick(&mut self, tick: &Tick, out: &mut Effects) {
+        if let Some(watermark) = self.watermarks.advance(tick) {
             self.operator.signal(&Signal::Watermark(watermark), out);
         }
     }

@@ -11,6 +11,8 @@ pub struct KeyedState<V> {
     slots: HashMap<CompactString, Slot<V>, FixedState>,
     /// What each key touched in this epoch held before it.
     before: Vec<(CompactString, Option<V>)>,
+    /// Whether this epoch removed a key.
+    removed: bool,
     epoch: u32,
 }
 
@@ -24,7 +26,7 @@ struct Slot<V> {
 
 impl<V> Default for KeyedState<V> {
     fn default() -> Self {
-        Self { slots: HashMap::default(), before: Vec::new(), epoch: 1 }
+        Self { slots: HashMap::default(), before: Vec::new(), removed: false, epoch: 1 }
     }
 }
 
@@ -52,6 +54,7 @@ impl<V: Clone> KeyedState<V> {
     pub fn remove(&mut self, key: &str) {
         let Some(slot) = self.slots.get_mut(key) else { return };
         let value = slot.value.take();
+        self.removed = true;
         if slot.epoch != self.epoch {
             slot.epoch = self.epoch;
             self.before.push((CompactString::new(key), value));
@@ -76,8 +79,9 @@ impl<V: Clone> KeyedState<V> {
     }
 
     pub fn commit(&mut self) {
+        let removed = std::mem::take(&mut self.removed);
         for (key, _) in self.before.drain(..) {
-            if self.slots.get(key.as_str()).is_some_and(|slot| slot.value.is_none()) {
+            if removed && self.slots.get(key.as_str()).is_some_and(|slot| slot.value.is_none()) {
                 self.slots.remove(key.as_str());
             }
         }
@@ -85,6 +89,7 @@ impl<V: Clone> KeyedState<V> {
     }
 
     pub fn roll_back(&mut self) {
+        self.removed = false;
         for (key, value) in self.before.drain(..) {
             match value {
                 Some(value) => {

@@ -11,12 +11,13 @@ use super::TopicPartition;
 /// How far event time has come, over all partitions of an operator.
 ///
 /// A partition's watermark is its newest event less the lateness; theirs together is the least. A partition without
-/// events for `idleness` no longer holds the others back, and while all are idle event time goes on at the pace of
-/// the clock, so that a timeout is never later than the quiet that it waits for (EO-7).
+/// events for as long as [`Patience`] says no longer holds the others back, and while all are idle event time goes on at
+/// the pace of the clock, so that a timeout is never later than the quiet that it waits for (EO-7).
 #[derive(Debug)]
 pub struct Watermarks {
-    lateness: Duration,
-    idleness: Duration,
+    patience: Patience,
+    /// The clock when it was looked at last.
+    looked: Duration,
     now: Clocks,
     /// As of the last commit: what an abort goes back to.
     committed: Clocks,
@@ -34,6 +35,35 @@ struct Clocks {
     reached: EventTime,
 }
 
+/// How long event time waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long after it happened an event may come.
+    pub lateness: Duration,
+    /// Without events for so long, a partition is idle.
+    pub idleness: Duration,
+    /// The same for a partition that is live: whose newest event had only just happened when it came, by the calendar. Event
+    /// time goes on with the clock there, so there is nothing to wait for.
+    pub quiet: Duration,
+}
+
+/// What the clocks show.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tick {
+    /// Since some moment.
+    pub now: Duration,
+    /// What the calendar shows; without one no partition is live.
+    pub calendar: Option<EventTime>,
+    /// Nothing is waiting to be read, and the brokers answer.
+    pub caught_up: bool,
+}
+
+/// A partition is live whose newest event came no longer than this, or the lateness, after it happened.
+const LIVE: Duration = Duration::from_secs(10);
+/// How much quiet one look at the clock can tell of: behind a pause of this process, records may be waiting that were on
+/// their way when it was last said that there are none.
+const LONGEST_LOOK: Duration = Duration::from_millis(200);
+
 /// How far event time has come, for whoever has the shard next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reached {
@@ -47,17 +77,20 @@ struct Progress {
     /// When the clock said so last that an event had come.
     seen: Duration,
     fresh: bool,
+    /// Since then, as far as there was nothing to be read.
+    quiet: Duration,
+    live: bool,
 }
 
 impl Watermarks {
     /// Goes on from what a commit said; from the first event on without.
     #[must_use]
-    pub fn new(lateness: Duration, idleness: Duration, reached: Option<Reached>) -> Self {
-        let before = reached.map(|reached| Progress { newest: reached.newest, seen: Duration::ZERO, fresh: true });
+    pub fn new(patience: Patience, reached: Option<Reached>) -> Self {
+        let before = reached.map(|reached| Progress::new(reached.newest));
         let reached = reached.map_or(EventTime::from_micros(i64::MIN), |reached| reached.watermark);
         let partitions = BTreeMap::new();
         let now = Clocks { partitions, before, awaited: BTreeSet::new(), awaiting: None, reached };
-        Self { lateness, idleness, committed: now.clone(), now }
+        Self { patience, looked: Duration::ZERO, committed: now.clone(), now }
     }
 
     /// These partitions have a backlog: event time waits for the first record of each, since it may be older than all that
@@ -75,38 +108,38 @@ impl Watermarks {
     }
 
     pub fn observe(&mut self, partition: TopicPartition, at: EventTime) {
-        let progress =
-            self.now.partitions.entry(partition).or_insert(Progress { newest: at, seen: Duration::ZERO, fresh: true });
+        let progress = self.now.partitions.entry(partition).or_insert(Progress::new(at));
         progress.newest = progress.newest.max(at);
         progress.fresh = true;
     }
 
-    /// The watermark at the clock's `now`, when it has moved. It never goes back.
-    pub fn advance(&mut self, now: Duration) -> Option<EventTime> {
-        let Self { lateness, idleness, now: clocks, .. } = self;
+    /// The watermark at this moment, when it has moved. It never goes back.
+    pub fn advance(&mut self, tick: &Tick) -> Option<EventTime> {
+        let now = tick.now;
+        let quiet = if tick.caught_up { now.saturating_sub(self.looked).min(LONGEST_LOOK) } else { Duration::ZERO };
+        self.looked = now;
+        let Self { patience, now: clocks, .. } = self;
         let mut active: Option<EventTime> = None;
         let mut idle: Option<EventTime> = None;
         for progress in clocks.partitions.values_mut() {
-            let quiet = progress.quiet(now);
-            if quiet < *idleness {
-                active = Some(active.map_or(progress.newest, |least| least.min(progress.newest)));
+            if progress.look(tick, quiet, patience) {
+                idle = idle.max(Some(progress.at(now)));
             } else {
-                idle = idle.max(Some(later(progress.newest, quiet)));
+                active = Some(active.map_or(progress.newest, |least| least.min(progress.newest)));
             }
         }
-        if let Some(before) = &mut clocks.before {
-            let quiet = before.quiet(now);
-            if quiet >= *idleness {
-                idle = idle.max(Some(later(before.newest, quiet)));
-            }
+        if let Some(before) = &mut clocks.before
+            && before.look(&Tick { calendar: None, ..*tick }, quiet, patience)
+        {
+            idle = idle.max(Some(before.at(now)));
         }
         if !clocks.awaited.is_empty() {
-            if now.saturating_sub(*clocks.awaiting.get_or_insert(now)) < *idleness {
+            if now.saturating_sub(*clocks.awaiting.get_or_insert(now)) < patience.idleness {
                 return None;
             }
             clocks.awaited.clear();
         }
-        let watermark = EventTime::from_micros(active.or(idle)?.micros().saturating_sub(micros(*lateness)));
+        let watermark = EventTime::from_micros(active.or(idle)?.micros().saturating_sub(micros(patience.lateness)));
         (watermark > clocks.reached).then(|| {
             clocks.reached = watermark;
             watermark
@@ -132,17 +165,28 @@ impl Watermarks {
 }
 
 impl Progress {
-    /// For how long no event has come.
-    fn quiet(&mut self, now: Duration) -> Duration {
-        if std::mem::take(&mut self.fresh) {
-            self.seen = now;
-        }
-        now.saturating_sub(self.seen)
+    const fn new(newest: EventTime) -> Self {
+        Self { newest, seen: Duration::ZERO, fresh: true, quiet: Duration::ZERO, live: false }
     }
-}
 
-fn later(time: EventTime, by: Duration) -> EventTime {
-    EventTime::from_micros(time.micros().saturating_add(micros(by)))
+    /// Whether it is idle, after so much `quiet` more.
+    fn look(&mut self, tick: &Tick, quiet: Duration, patience: &Patience) -> bool {
+        if std::mem::take(&mut self.fresh) {
+            let delay = tick.calendar.map(|now| now.micros().abs_diff(self.newest.micros()));
+            let most = patience.lateness.max(LIVE).as_micros();
+            self.live = delay.is_some_and(|delay| u128::from(delay) <= most);
+            (self.seen, self.quiet) = (tick.now, Duration::ZERO);
+        } else {
+            self.quiet += quiet;
+        }
+        self.live && self.quiet >= patience.quiet || tick.now.saturating_sub(self.seen) >= patience.idleness
+    }
+
+    /// Its newest event, had it gone on with the clock; where it is live, with the quiet that was looked at.
+    fn at(&self, now: Duration) -> EventTime {
+        let quiet = if self.live { self.quiet } else { now.saturating_sub(self.seen) };
+        EventTime::from_micros(self.newest.micros().saturating_add(micros(quiet)))
+    }
 }
 
 fn micros(duration: Duration) -> i64 {
@@ -186,75 +230,123 @@ mod tests {
         EventTime::from_micros(second * 1_000_000)
     }
 
+    const PATIENCE: Patience = Patience {
+        lateness: Duration::from_secs(5),
+        idleness: Duration::from_secs(30),
+        quiet: Duration::from_millis(250),
+    };
+
+    fn clock(seconds: u64) -> Tick {
+        Tick { now: Duration::from_secs(seconds), caught_up: true, ..Tick::default() }
+    }
+
     #[test]
     fn eo_7_an_idle_partition_neither_stalls_nor_delays() {
-        let clock = Duration::from_secs;
-        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
-        assert_eq!(watermarks.advance(clock(0)), None, "nothing is known before the first event");
+        let mut watermarks = Watermarks::new(PATIENCE, None);
+        assert_eq!(watermarks.advance(&clock(0)), None, "nothing is known before the first event");
         watermarks.observe(partition(0), second(100));
         watermarks.observe(partition(1), second(40));
-        assert_eq!(watermarks.advance(clock(1)), Some(second(35)), "the slowest partition decides");
+        assert_eq!(watermarks.advance(&clock(1)), Some(second(35)), "the slowest partition decides");
         watermarks.observe(partition(0), second(120));
-        assert_eq!(watermarks.advance(clock(10)), None);
+        assert_eq!(watermarks.advance(&clock(10)), None);
         watermarks.observe(partition(0), second(130));
-        assert_eq!(watermarks.advance(clock(31)), Some(second(125)), "partition 1 has been idle for 30 s");
-        assert_eq!(watermarks.advance(clock(60)), None);
-        assert_eq!(watermarks.advance(clock(61)), Some(second(155)), "all idle: time goes on with the clock");
-        assert_eq!(watermarks.advance(clock(71)), Some(second(165)));
+        assert_eq!(watermarks.advance(&clock(31)), Some(second(125)), "partition 1 has been idle for 30 s");
+        assert_eq!(watermarks.advance(&clock(60)), None);
+        assert_eq!(watermarks.advance(&clock(61)), Some(second(155)), "all idle: time goes on with the clock");
+        assert_eq!(watermarks.advance(&clock(71)), Some(second(165)));
         watermarks.observe(partition(1), second(50));
-        assert_eq!(watermarks.advance(clock(72)), None, "a straggler does not turn time back");
+        assert_eq!(watermarks.advance(&clock(72)), None, "a straggler does not turn time back");
         assert_eq!(watermarks.reached(), Some(Reached { newest: second(130), watermark: second(165) }));
     }
 
     #[test]
     fn eo_7_event_time_outlives_its_shard() {
-        let clock = Duration::from_secs;
-        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        let mut watermarks = Watermarks::new(PATIENCE, None);
         assert_eq!(watermarks.reached(), None);
         watermarks.observe(partition(0), second(100));
-        assert_eq!(watermarks.advance(clock(1)), Some(second(95)));
-        let mut next = Watermarks::new(clock(5), clock(30), watermarks.reached());
-        assert_eq!(next.advance(clock(7)), None);
-        assert_eq!(next.advance(clock(36)), None);
-        assert_eq!(next.advance(clock(37)), Some(second(125)), "no partition has an event, and time goes on");
+        assert_eq!(watermarks.advance(&clock(1)), Some(second(95)));
+        let mut next = Watermarks::new(PATIENCE, watermarks.reached());
+        assert_eq!(next.advance(&clock(7)), None);
+        assert_eq!(next.advance(&clock(36)), None);
+        assert_eq!(next.advance(&clock(37)), Some(second(125)), "no partition has an event, and time goes on");
         next.observe(partition(0), second(60));
-        assert_eq!(next.advance(clock(38)), None, "what was late for the one before is late for this one");
+        assert_eq!(next.advance(&clock(38)), None, "what was late for the one before is late for this one");
     }
 
     #[test]
     fn a_backlog_is_not_late_because_another_partition_is_read_first() {
-        let clock = Duration::from_secs;
-        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        let mut watermarks = Watermarks::new(PATIENCE, None);
         watermarks.await_backlog(&[partition(0), partition(1)]);
         watermarks.came(partition(0));
         watermarks.observe(partition(0), second(9_000));
-        assert_eq!(watermarks.advance(clock(1)), None, "partition 1 may begin much earlier");
+        assert_eq!(watermarks.advance(&clock(1)), None, "partition 1 may begin much earlier");
         watermarks.roll_back();
         watermarks.came(partition(0));
         watermarks.observe(partition(0), second(9_000));
-        assert_eq!(watermarks.advance(clock(2)), None, "an abort forgets what came");
+        assert_eq!(watermarks.advance(&clock(2)), None, "an abort forgets what came");
         watermarks.came(partition(1));
         watermarks.observe(partition(1), second(100));
-        assert_eq!(watermarks.advance(clock(3)), Some(second(95)));
-        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        assert_eq!(watermarks.advance(&clock(3)), Some(second(95)));
+        let mut watermarks = Watermarks::new(PATIENCE, None);
         watermarks.await_backlog(&[partition(1)]);
         watermarks.observe(partition(0), second(9_000));
-        assert_eq!(watermarks.advance(clock(1)), None);
-        assert_eq!(watermarks.advance(clock(31)), Some(second(9_025)), "it waits no longer than for an idle one");
+        assert_eq!(watermarks.advance(&clock(1)), None);
+        assert_eq!(watermarks.advance(&clock(31)), Some(second(9_025)), "it waits no longer than for an idle one");
     }
 
     #[test]
     fn eo_5_an_aborted_epoch_makes_no_event_late() {
-        let clock = Duration::from_secs;
-        let mut watermarks = Watermarks::new(clock(5), clock(30), None);
+        let mut watermarks = Watermarks::new(PATIENCE, None);
         watermarks.observe(partition(0), second(100));
-        assert_eq!(watermarks.advance(clock(1)), Some(second(95)));
+        assert_eq!(watermarks.advance(&clock(1)), Some(second(95)));
         watermarks.commit();
         watermarks.observe(partition(0), second(200));
-        assert_eq!(watermarks.advance(clock(2)), Some(second(195)));
+        assert_eq!(watermarks.advance(&clock(2)), Some(second(195)));
         watermarks.roll_back();
         watermarks.observe(partition(0), second(150));
-        assert_eq!(watermarks.advance(clock(3)), Some(second(145)));
+        assert_eq!(watermarks.advance(&clock(3)), Some(second(145)));
+    }
+
+    /// As [`clock`], in milliseconds, where the calendar shows the same.
+    fn live(ms: u64) -> Tick {
+        let now = Duration::from_millis(ms);
+        Tick { now, calendar: Some(EventTime::from_micros(micros(now))), caught_up: true }
+    }
+
+    #[test]
+    fn a_live_partition_holds_nobody_back_while_it_is_quiet() {
+        let mut watermarks = Watermarks::new(PATIENCE, None);
+        watermarks.observe(partition(0), second(100));
+        watermarks.observe(partition(1), second(96));
+        assert_eq!(watermarks.advance(&live(100_000)), Some(second(91)));
+        let at = |ms: u64| EventTime::from_micros(i64::try_from(ms).expect("small") * 1_000 - 5_000_000);
+        for ms in (100_050..100_250).step_by(50) {
+            watermarks.observe(partition(0), second(100));
+            assert_eq!(watermarks.advance(&live(ms)), None, "{ms}: it may be on its way");
+        }
+        watermarks.observe(partition(0), second(100));
+        assert_eq!(watermarks.advance(&live(100_250)), Some(at(100_000)));
+        for ms in (100_300..100_500).step_by(50) {
+            assert_eq!(watermarks.advance(&live(ms)), None);
+        }
+        assert_eq!(watermarks.advance(&live(100_500)), Some(at(100_250)), "all are quiet: time goes on with the clock");
+        assert_eq!(watermarks.advance(&live(160_000)), Some(at(100_450)), "a pause between two looks counts in part");
+    }
+
+    #[test]
+    fn only_quiet_that_was_looked_at_counts() {
+        let mut watermarks = Watermarks::new(PATIENCE, None);
+        watermarks.observe(partition(0), second(100));
+        assert!(watermarks.advance(&live(100_000)).is_some());
+        assert_eq!(watermarks.advance(&live(110_000)), None, "this process paused, and records may be waiting");
+        for _ in 0..10 {
+            assert_eq!(watermarks.advance(&Tick { caught_up: false, ..live(111_000) }), None, "others are read first");
+        }
+        watermarks.observe(partition(0), second(101));
+        assert_eq!(watermarks.advance(&live(112_000)), Some(second(96)));
+        for ms in (112_050..120_000).step_by(50) {
+            assert_eq!(watermarks.advance(&live(ms)), None, "{ms}: 11 s late, it is not live");
+        }
     }
 
     #[test]

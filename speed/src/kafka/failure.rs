@@ -12,11 +12,15 @@ pub enum Verdict {
     Fail(Failure),
 }
 
+/// Why an epoch is done again when the group took on or lost a member meanwhile.
+pub const REBALANCED: &str = "the group has changed";
+
 /// Judges an error of begin, send-offsets, commit, abort or init.
 pub fn of_transaction(call: &str, error: &KafkaError) -> Verdict {
     let told = format!("{call}: {error}");
     match error {
         KafkaError::Transaction(cause) if cause.is_retriable() => Verdict::Retry,
+        KafkaError::Transaction(cause) if is_rebalance(cause.code()) => Verdict::Fail(of_code(cause.code(), told)),
         KafkaError::Transaction(cause) if cause.txn_requires_abort() => Verdict::Fail(Failure::Abort(told)),
         KafkaError::Transaction(cause) if cause.is_fatal() => Verdict::Fail(Failure::Ended(told)),
         KafkaError::Transaction(cause) => Verdict::Fail(of_code(cause.code(), told)),
@@ -26,13 +30,21 @@ pub fn of_transaction(call: &str, error: &KafkaError) -> Verdict {
 
 /// The group has moved on, or the producer is over: librdkafka says so by code alone on some paths.
 fn of_code(code: RDKafkaErrorCode, told: String) -> Failure {
-    use RDKafkaErrorCode as Code;
     match code {
-        Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId | Code::RebalanceInProgress => {
-            Failure::Abort(told)
-        }
+        RDKafkaErrorCode::FencedInstanceId => same_instance(&told),
+        code if is_rebalance(code) => Failure::Abort(format!("{REBALANCED}: {told}")),
         _ => Failure::Ended(told),
     }
+}
+
+const fn is_rebalance(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress)
+}
+
+/// Two that go by one name would fence each other for ever: the one that came first gives way.
+fn same_instance(told: &str) -> Failure {
+    Failure::Stop(format!("another process runs as the same --instance: give each a name of its own ({told})"))
 }
 
 /// Judges an error that reading, or asking for membership, came upon; `None` when librdkafka goes on by itself.
@@ -40,6 +52,7 @@ pub fn of_reading(error: &KafkaError) -> Option<Failure> {
     use RDKafkaErrorCode as Code;
     let told = error.to_string();
     match error {
+        KafkaError::MessageConsumptionFatal(Code::FencedInstanceId) => return Some(same_instance(&told)),
         KafkaError::MessageConsumptionFatal(_) => return Some(Failure::Ended(told)),
         KafkaError::PartitionEOF(_) | KafkaError::NoMessageReceived => return None,
         _ => {}
@@ -55,7 +68,8 @@ pub fn of_reading(error: &KafkaError) -> Option<Failure> {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             Some(Failure::Stop(format!("{told}: the topic was deleted; start anew with another --group")))
         }
-        Code::Fenced | Code::FencedInstanceId | Code::PollExceeded => Some(Failure::Ended(told)),
+        Code::FencedInstanceId => Some(same_instance(&told)),
+        Code::Fenced | Code::PollExceeded => Some(Failure::Ended(told)),
         _ => None,
     }
 }

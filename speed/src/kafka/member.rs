@@ -21,6 +21,8 @@ const ASK: Duration = Duration::from_secs(10);
 
 pub struct Member {
     consumer: BaseConsumer<Moves>,
+    home: String,
+    joined: bool,
     inputs: Vec<(TopicId, String)>,
     partitions: BTreeMap<TopicId, u32>,
     looked: Option<Instant>,
@@ -72,8 +74,9 @@ impl Moves {
 }
 
 impl Member {
-    /// Joins the group for the partitions of `home`.
-    pub fn join(mut config: ClientConfig, home: &str, inputs: Vec<(TopicId, String)>) -> Result<Self> {
+    /// Looks for the group's coordinator, which takes up to half a second; it joins the group for the partitions of `home`
+    /// with its first look for changes.
+    pub fn new(mut config: ClientConfig, home: &str, inputs: Vec<(TopicId, String)>) -> Result<Self> {
         config.set("enable.auto.commit", "false");
         config.set("auto.offset.reset", "latest");
         if config.get("group.protocol") != Some("consumer") {
@@ -81,13 +84,16 @@ impl Member {
         }
         // Nothing is fetched for long: the partitions are paused at once.
         config.set("queued.max.messages.kbytes", "64");
-        let fail = |error: KafkaError| Failure::Ended(format!("joining the group: {error}"));
-        let consumer: BaseConsumer<Moves> = config.create_with_context(Moves::default()).map_err(fail)?;
-        consumer.subscribe(&[home]).map_err(fail)?;
-        Ok(Self { consumer, inputs, partitions: BTreeMap::new(), looked: None })
+        let consumer: BaseConsumer<Moves> = config.create_with_context(Moves::default()).map_err(not_joined)?;
+        let home = home.to_owned();
+        Ok(Self { consumer, home, joined: false, inputs, partitions: BTreeMap::new(), looked: None })
     }
 
     pub fn changes(&mut self) -> Result<Vec<Change>> {
+        if !self.joined {
+            self.consumer.subscribe(&[&self.home]).map_err(not_joined)?;
+            self.joined = true;
+        }
         let mut changes = self.look()?;
         // A rebalance is an event of its own, and polling stops behind it.
         for _ in 0..8 {
@@ -137,6 +143,10 @@ impl Member {
         self.looked = Some(Instant::now());
         Ok(changes)
     }
+}
+
+fn not_joined(error: KafkaError) -> Failure {
+    Failure::Ended(format!("joining the group: {error}"))
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<u32> {

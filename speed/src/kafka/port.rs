@@ -36,12 +36,9 @@ pub enum Start {
 
 pub struct KafkaPort {
     topology: Arc<Topology>,
-    member: Option<Member>,
+    member: Member,
     reader: Reader,
     transactions: Transactions,
-    kafka: KafkaSettings,
-    group: String,
-    instance: Option<String>,
 }
 
 impl KafkaPort {
@@ -66,24 +63,15 @@ impl KafkaPort {
         let id = format!("{group}-{name}");
         let transactional = (delivery == Delivery::ExactlyOnce).then_some(id.as_str());
         let transactions = Transactions::new(config, topology.topics.clone(), transactional)?;
-        let (kafka, group) = (kafka.clone(), group.to_owned());
-        Ok(Self { topology, member: None, reader, transactions, kafka, group, instance })
-    }
-
-    fn member(&mut self) -> Result<&mut Member> {
-        if self.member.is_none() {
-            let mut config = self.kafka.client_config();
-            defaults(&mut config, &self.kafka, &JOINING);
-            config.set("group.id", &self.group);
-            if let Some(instance) = &self.instance {
-                config.set("group.instance.id", instance);
-            }
-            let inputs = self.topology.inputs();
-            let inputs = inputs.into_iter().map(|topic| (topic, self.topology.name(topic).to_owned())).collect();
-            let home = self.topology.name(self.topology.home);
-            self.member = Some(Member::join(config, home, inputs)?);
+        let mut config = kafka.client_config();
+        defaults(&mut config, kafka, &JOINING);
+        config.set("group.id", group);
+        if let Some(instance) = instance {
+            config.set("group.instance.id", instance);
         }
-        self.member.as_mut().ok_or_else(|| Failure::Ended("not a member of the group".to_owned()))
+        let inputs = topology.inputs().into_iter().map(|topic| (topic, topology.name(topic).to_owned())).collect();
+        let member = Member::new(config, topology.name(topology.home), inputs)?;
+        Ok(Self { topology, member, reader, transactions })
     }
 }
 
@@ -104,7 +92,8 @@ const WRITING: [(&str, &str); 6] = [
 ];
 /// The largest message that is written; topics are made for it.
 pub const MESSAGE_BYTES: &str = "8388608";
-const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
+/// A member learns with a heartbeat that others join or leave, and shards wait for it.
+const JOINING: [(&str, &str); 2] = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "100")];
 
 /// Sets what the user has not.
 pub fn defaults(config: &mut rdkafka::ClientConfig, kafka: &KafkaSettings, ours: &[(&str, &str)]) {
@@ -120,7 +109,7 @@ pub fn defaults(config: &mut rdkafka::ClientConfig, kafka: &KafkaSettings, ours:
 
 impl Reading for KafkaPort {
     fn changes(&mut self) -> Result<Vec<Change>> {
-        self.member()?.changes()
+        self.member.changes()
     }
 
     fn facts(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Facts>> {
@@ -137,6 +126,10 @@ impl Reading for KafkaPort {
 
     fn poll(&mut self, wait: Duration, most: usize, each: &mut dyn FnMut(&Record<'_>)) -> Result<usize> {
         self.reader.poll(wait, most, each)
+    }
+
+    fn hear(&mut self) -> bool {
+        self.reader.hear()
     }
 }
 
@@ -163,8 +156,7 @@ impl Writing for KafkaPort {
                 .map_err(|error| Failure::Ended(format!("offset {}: {error}", commit.offset)))?;
             element.set_metadata(&commit.metadata);
         }
-        let member = self.member.as_ref().ok_or_else(|| Failure::Ended("not a member of the group".to_owned()))?;
-        self.transactions.commit(&list, member)
+        self.transactions.commit(&list, &self.member)
     }
 
     fn abort(&mut self) -> Result<()> {

@@ -35,10 +35,10 @@ pub struct Transactions {
 
 /// Delivery reports that are no good news: `flush` alone does not tell of them.
 #[derive(Debug, Default)]
-struct Reports {
+pub(super) struct Reports {
     context: Context,
-    failed: AtomicU64,
-    last: Mutex<Option<String>>,
+    pub(super) failed: AtomicU64,
+    pub(super) last: Mutex<Option<String>>,
 }
 
 impl ClientContext for Reports {

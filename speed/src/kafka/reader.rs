@@ -1,6 +1,7 @@
 //! Reading partitions that are named, from offsets that are named.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::{Duration, Instant};
 
 use data::EventTime;
@@ -13,21 +14,27 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::failure;
 use super::port::Start;
-use crate::frame::{Origin, Record, TopicId, TopicPartition};
+use crate::frame::{Decoding, Origin, Record, TopicId, TopicPartition};
 use crate::worker::port::{Committed, Facts, Failure, Result};
 
 const ASK: Duration = Duration::from_secs(10);
+/// Until a broker that does not answer is taken for silent.
+const HEARING: Duration = Duration::from_secs(1);
 /// A pending commit of a worker that died ends with its transaction's timeout.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Shards are opened one by one, with epochs in between.
+const KEEP_RESTORER: Duration = Duration::from_secs(5);
 
 pub struct Reader {
     config: ClientConfig,
     consumer: BaseConsumer<Context>,
-    /// Reads changelogs; kept while shards are being opened.
+    /// Reads changelogs; kept while shards are being opened, and for a while afterwards.
     restorer: Option<Restorer>,
     topics: Vec<String>,
     start: Start,
     followed: BTreeSet<TopicPartition>,
+    /// Whose leader was asked last.
+    heard: Option<TopicPartition>,
 }
 
 impl Reader {
@@ -38,7 +45,7 @@ impl Reader {
         // A gap is never skipped.
         config.set("auto.offset.reset", "error");
         let consumer = create(&config)?;
-        Ok(Self { config, consumer, restorer: None, topics, start, followed: BTreeSet::new() })
+        Ok(Self { config, consumer, restorer: None, topics, start, followed: BTreeSet::new(), heard: None })
     }
 
     pub fn facts(&self, partitions: &[TopicPartition]) -> Result<Vec<Facts>> {
@@ -93,7 +100,7 @@ impl Reader {
         if self.restorer.is_none() {
             self.restorer = Some(Restorer::new(&self.config)?);
         }
-        let Some(Restorer { reader: restorer, ends }) = &self.restorer else { return Ok(()) };
+        let Some(Restorer { reader: restorer, ends, .. }) = &self.restorer else { return Ok(()) };
         self.wait_until_stable(ends, &topic, partition_number(at.partition))?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&topic, partition_number(at.partition), Offset::Offset(facts.low))
@@ -122,6 +129,7 @@ impl Reader {
                 None => {}
             }
         }
+        self.restorer.iter_mut().for_each(|restorer| restorer.used = Instant::now());
         Ok(())
     }
 
@@ -170,7 +178,10 @@ impl Reader {
     }
 
     pub fn poll(&mut self, wait: Duration, most: usize, each: &mut dyn FnMut(&Record<'_>)) -> Result<usize> {
-        self.restorer = None;
+        if let Some(restorer) = self.restorer.take_if(|restorer| restorer.used.elapsed() > KEEP_RESTORER) {
+            // To leave a client takes a moment.
+            std::thread::spawn(move || drop(restorer));
+        }
         let (mut count, mut wait) = (0, wait);
         while count < most {
             match self.consumer.poll(wait) {
@@ -191,6 +202,15 @@ impl Reader {
             wait = Duration::ZERO;
         }
         Ok(count)
+    }
+
+    /// Asks the leader of a partition, of the next one each time: whether it answers.
+    pub fn hear(&mut self) -> bool {
+        let behind = self.heard.and_then(|heard| self.followed.range((Excluded(heard), Unbounded)).next());
+        let Some(at) = behind.or_else(|| self.followed.first()).copied() else { return false };
+        self.heard = Some(at);
+        let (topic, partition) = (self.name(at.topic), partition_number(at.partition));
+        self.consumer.fetch_watermarks(topic, partition, HEARING).is_ok()
     }
 
     /// Asks again while the brokers do not answer.
@@ -221,6 +241,7 @@ struct Restorer {
     reader: BaseConsumer<Context>,
     /// Told where partitions end, open transactions included.
     ends: BaseConsumer<Context>,
+    used: Instant,
 }
 
 impl Restorer {
@@ -228,9 +249,11 @@ impl Restorer {
         let mut reader = config.clone();
         reader.set("enable.partition.eof", "true");
         reader.set("queued.max.messages.kbytes", "32768");
+        // A request that waits at the end of one changelog holds up the next one.
+        reader.set("fetch.wait.max.ms", "5");
         let mut ends = config.clone();
         ends.set("isolation.level", "read_uncommitted");
-        Ok(Self { reader: create(&reader)?, ends: create(&ends)? })
+        Ok(Self { reader: create(&reader)?, ends: create(&ends)?, used: Instant::now() })
     }
 }
 
@@ -250,6 +273,7 @@ pub fn record<'m>(at: TopicPartition, message: &'m BorrowedMessage<'_>) -> Recor
         key: message.key(),
         value: message.payload(),
         origin,
+        decoded: Decoding::default(),
     }
 }
 

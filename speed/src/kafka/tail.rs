@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use data::kafka::{Context, KafkaSettings};
+use data::kafka::{Context, KafkaSettings, reach};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -31,7 +31,8 @@ pub fn tail(
     let consumer: BaseConsumer<Context> = config.create_with_context(context.clone()).map_err(explain)?;
     let mut list = TopicPartitionList::new();
     for topic in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), ASK).map_err(explain)?;
+        let metadata = reach(consumer.client(), &context, || drop(consumer.poll(Duration::ZERO)), Some(topic), ASK);
+        let metadata = metadata.map_err(|failure| Error::Kafka(failure.to_string()))?;
         let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|found| found.id());
         let before = list.count();
         for partition in partitions {

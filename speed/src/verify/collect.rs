@@ -66,7 +66,7 @@ impl Sources<'_> {
                 from_archive.insert(partition, suffix.archived);
             }
             self.kafka.read::<Error>(topic, partition, suffix.topic, |record| {
-                match record.map(|record| decode(record.value, self.reading)) {
+                match record.map(|record| decode(record.value, record.timestamp, self.reading)) {
                     Some(Ok(line)) => {
                         lines.topic += 1;
                         accepted.count(&line.key, &line.event.invoice, line.event.amount, line.at);

@@ -83,7 +83,7 @@ pub fn in_motion(
         let Some(after) = after else { continue };
         let from = before.orders.get(place).copied().flatten().map_or(after.start, |before| before.position);
         committed.read::<Error>(orders, partition, from..after.position, |record| {
-            if let Some(Ok(line)) = record.map(|record| decode(record.value, reading)) {
+            if let Some(Ok(line)) = record.map(|record| decode(record.value, record.timestamp, reading)) {
                 moving.insert(CompactString::new(line.key));
             }
             Ok(())

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::frame::{Effects, Signal, TopicId};
+use data::EventTime;
+
+use crate::frame::{Counted, Effects, Signal, Tick, TopicId};
 use crate::operators::segments::Shelf;
 use crate::topology::Topology;
 use port::{Change, Commit, Failure, Reading, Result, Writing};
@@ -19,7 +21,8 @@ pub use shard::{InputMemo, Shard, operator_memo};
 /// How long and how large things may get.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// An epoch under load; far below the transaction timeout (EO-4).
+    /// An epoch under load, so that a backlog writes the state of a key once for many of its records; far below the
+    /// transaction timeout (EO-4).
     pub epoch: Duration,
     /// An epoch that has caught up ends earlier, for latency.
     pub shortest_epoch: Duration,
@@ -31,6 +34,8 @@ pub struct Limits {
     /// How often, and after how many offsets, a cell ends and can be archived.
     pub cut_every: Duration,
     pub cut_records: i64,
+    /// How often the brokers are asked for a sign of life while nothing is read.
+    pub hear_every: Duration,
     /// Without transactions, what was read before a crash is read again: cells then end only behind it.
     pub cut_behind_backlog: bool,
 }
@@ -38,14 +43,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            epoch: Duration::from_millis(100),
+            epoch: Duration::from_secs(1),
             shortest_epoch: Duration::from_millis(20),
-            epoch_records: 50_000,
+            epoch_records: 200_000,
             poll_wait: Duration::from_millis(10),
-            poll_records: 2_000,
+            poll_records: 8_000,
             work_budget: 20_000,
             cut_every: Duration::from_secs(30),
-            cut_records: 500_000,
+            cut_records: 250_000,
+            hear_every: Duration::from_millis(100),
             cut_behind_backlog: false,
         }
     }
@@ -57,6 +63,8 @@ pub struct Step {
     pub records: usize,
     pub emitted: usize,
     pub dead_letters: usize,
+    /// Of a committed epoch.
+    pub counted: Counted,
     /// An epoch was committed: how long it was open.
     pub committed: Option<Duration>,
     /// An epoch was aborted: why.
@@ -80,6 +88,11 @@ pub struct Worker<P> {
     publication: Option<i64>,
     /// The edition of the rules that every shard was told of; `None` as for the publication.
     edition: Option<u64>,
+    /// What the calendar shows when the clock is at zero.
+    calendar: Option<EventTime>,
+    /// When the brokers were asked last, and whether they answered.
+    asked: Duration,
+    heard: bool,
     effects: Effects,
     epoch: Option<Epoch>,
 }
@@ -114,9 +127,18 @@ impl<P: Reading + Writing> Worker<P> {
             changes: VecDeque::new(),
             publication: None,
             edition: None,
+            calendar: None,
+            asked: Duration::ZERO,
+            heard: false,
             effects: Effects::default(),
             epoch: None,
         })
+    }
+
+    /// With a calendar, which showed `at` when the clock was at zero: the time of live events goes on with it.
+    #[must_use]
+    pub fn with_calendar(self, at: EventTime) -> Self {
+        Self { calendar: Some(at), ..self }
     }
 
     /// Does the next thing; `now` is the caller's clock.
@@ -165,8 +187,11 @@ impl<P: Reading + Writing> Worker<P> {
             return self.port.poll(self.limits.poll_wait, 1, &mut |_| ()).map(drop);
         }
         let caught_up = self.read(step)? < self.limits.poll_records;
+        let caught_up_for_certain = caught_up && self.is_heard(now);
+        let tick =
+            Tick { now, calendar: self.calendar.and_then(|began| began.plus(now)), caught_up: caught_up_for_certain };
         for shard in self.shards.values_mut() {
-            shard.tick(now, self.limits.work_budget, &mut self.effects);
+            shard.tick(&tick, self.limits.work_budget, &mut self.effects);
         }
         if self.shards.values().any(|shard| shard.wants_commit(now, &self.limits)) {
             self.open_epoch(now, step.records)?;
@@ -180,26 +205,32 @@ impl<P: Reading + Writing> Worker<P> {
         if due { self.close_epoch(now, step) } else { Ok(()) }
     }
 
-    /// Looks again after each change: opening a shard takes a while, and meanwhile another worker may have got the next one.
+    /// Up to the next shard that is opened: that takes a while, and meanwhile those that are open have records to process, and
+    /// another worker may have got the shard whose turn is next.
     fn take_changes(&mut self, step: &mut Step) -> Result<()> {
-        loop {
-            for change in self.port.changes()? {
-                self.note_change(change);
-            }
-            let Some(change) = self.changes.front().cloned() else { return Ok(()) };
+        for change in self.port.changes()? {
+            self.note_change(change);
+        }
+        while let Some(change) = self.changes.front().cloned() {
+            let opens = matches!(change, Change::Assigned(_));
             self.take_change(change, step)?;
             self.changes.pop_front();
+            if opens {
+                break;
+            }
         }
+        Ok(())
     }
 
-    /// Shards are opened one by one; what is revoked before its turn is not opened.
+    /// Shards are opened one by one, the last one first, since a member that was alone gives the first ones away when others
+    /// join. What is revoked comes before anything else, since another worker may have it already, and is not opened later.
     fn note_change(&mut self, change: Change) {
         match change {
-            Change::Assigned(ids) => self.changes.extend(ids.into_iter().map(|id| Change::Assigned(vec![id]))),
+            Change::Assigned(ids) => self.changes.extend(ids.into_iter().rev().map(|id| Change::Assigned(vec![id]))),
             Change::Revoked(ids) => {
                 self.changes
                     .retain(|waiting| !matches!(waiting, Change::Assigned(id) if id.iter().all(|id| ids.contains(id))));
-                self.changes.push_back(Change::Revoked(ids));
+                self.changes.push_front(Change::Revoked(ids));
             }
             change => self.changes.push_back(change),
         }
@@ -260,6 +291,18 @@ impl<P: Reading + Writing> Worker<P> {
         }
     }
 
+    /// Whether the brokers answered lately; asks them now and then, where anybody wants to know.
+    fn is_heard(&mut self, now: Duration) -> bool {
+        if self.calendar.is_none() {
+            return true;
+        }
+        if now.saturating_sub(self.asked) >= self.limits.hear_every {
+            self.asked = now;
+            self.heard = self.port.hear();
+        }
+        self.heard
+    }
+
     /// Reads once; how many records came.
     fn read(&mut self, step: &mut Step) -> Result<usize> {
         let Self { port, topology, shards, effects, limits, .. } = self;
@@ -306,6 +349,7 @@ impl<P: Reading + Writing> Worker<P> {
         self.send(step)?;
         self.port.commit(&commits)?;
         self.epoch = None;
+        step.counted = std::mem::take(&mut self.effects.counted);
         self.shards.values_mut().for_each(|shard| shard.committed(&mut self.effects));
         step.committed = Some(now.saturating_sub(opened));
         Ok(())
@@ -316,6 +360,7 @@ impl<P: Reading + Writing> Worker<P> {
         self.epoch = None;
         (self.publication, self.edition) = (None, None);
         self.effects.clear();
+        self.effects.counted = Counted::default();
         self.port.abort()?;
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
         let from: Vec<_> = self.shards.values().flat_map(Shard::followed).collect();

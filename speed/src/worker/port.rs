@@ -88,6 +88,9 @@ pub trait Reading {
     /// # Errors
     /// When a followed partition cannot be read.
     fn poll(&mut self, wait: Duration, most: usize, each: &mut dyn FnMut(&Record<'_>)) -> Result<usize>;
+
+    /// Waits for an answer of the brokers: whether one came. Only then does nothing read mean that there is nothing.
+    fn hear(&mut self) -> bool;
 }
 
 /// Writing, in transactions.

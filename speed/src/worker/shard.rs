@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limits;
 use super::port::{Commit, Facts, Failure, Reading, Result};
-use crate::frame::{Effects, EpochEnd, Record, Signal, Task, TopicId, TopicPartition, split_memo};
+use crate::frame::{Effects, EpochEnd, Record, Signal, Task, Tick, TopicId, TopicPartition, split_memo};
 use crate::operators::segments::Shelf;
 use crate::topology::{OpenError, Opening, OperatorSpec, START_ANEW, Topology};
 
@@ -128,7 +128,9 @@ impl Shard {
             };
             let mut task = (spec.open)(&opening).map_err(failed)?;
             let changelog = TopicPartition { topic: spec.changelog, partition: id };
-            restore(&mut *task, changelog, topology, memo.is_some(), reading)?;
+            // Without transactions a worker can end between its state and its offsets.
+            let known = memo.is_some() || limits.cut_behind_backlog;
+            restore(&mut *task, changelog, topology, known, reading)?;
             task.signal(&Signal::Backlog(&backlog), &mut Effects::default());
             shard.tasks.push((Arc::clone(spec), task));
         }
@@ -165,6 +167,8 @@ impl Shard {
             let facts = Facts { initial: facts.low, ..facts };
             self.cursors.insert(*at, Cursor::open(*at, &facts, topology, limits)?.0);
         }
+        // Where a partition begins is committed before anything in it is read.
+        self.touched = true;
         let from: Vec<_> = self.followed().filter(|(at, _)| missing.contains(at)).collect();
         reading.follow(&from, &[])
     }
@@ -192,10 +196,10 @@ impl Shard {
     }
 
     /// Lets timers fire, and postponed work go on.
-    pub fn tick(&mut self, now: Duration, budget: usize, out: &mut Effects) {
+    pub fn tick(&mut self, tick: &Tick, budget: usize, out: &mut Effects) {
         let before = out.len();
         for (_, task) in &mut self.tasks {
-            task.tick(now, out);
+            task.tick(tick, out);
         }
         self.touched |= out.len() > before;
         self.more_work |= std::mem::take(&mut out.more_work);
@@ -316,12 +320,12 @@ fn inputs_of(id: u32, topology: &Topology, partitions: &BTreeMap<TopicId, u32>) 
     by_key.chain(inputs).collect()
 }
 
-/// State and offsets are committed together, so state without offsets is somebody else's.
+/// In a transaction state and offsets are committed together, so state without offsets is somebody else's.
 fn unknown_state(topic: &str, partition: u32) -> String {
     format!(
         "topic {topic}, partition {partition}: there is state, but this group has committed nothing: the state is another group's, or \
          this group's offsets were deleted or have expired. Delete the topic, or name another one for this group \
-         (`customer_state` in [topics]): it is made anew from the lake and from the orders"
+         (in [topics]): it is made anew from the lake and from the topics that are read"
     )
 }
 

@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::AsArray;
+use data::EventTime;
 use data::lake::{SourceRow, Table};
 use kafka::{Broker, BrokerOptions, delete_topic, read_committed};
 use speed::archive::{Archiver, Lines, Outcome, Pending, Vault};
+use speed::frame::{Decoding, Record, TopicId, TopicPartition};
 
 use crate::support::{World, all, line};
 
@@ -95,7 +97,18 @@ fn eo_8_killed_between_the_two_commits_it_goes_on() {
     vault.register(&row).expect("registered");
     let mut kept = Lines::new(&row.source, 0);
     for record in records.iter().filter(|record| record.offset < 120) {
-        kept.push(record.offset, record.value.as_deref(), &settings.reading);
+        let at = TopicPartition { topic: TopicId(0), partition: 0 };
+        let (offset, value) = (record.offset, record.value.as_deref());
+        let record = Record {
+            at,
+            offset,
+            timestamp: EventTime::from_micros(0),
+            key: None,
+            value,
+            origin: None,
+            decoded: Decoding::default(),
+        };
+        kept.push(&record, &settings.reading);
     }
     let mut pending = Pending::default();
     vault.write(&mut kept, &mut pending).expect("written");

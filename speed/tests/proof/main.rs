@@ -9,3 +9,4 @@ mod rules;
 mod status;
 mod support;
 mod verify;
+mod webhooks;

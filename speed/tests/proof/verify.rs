@@ -59,8 +59,10 @@ impl World {
             order_events_by_user: name("shop-orders-by-user"),
             rule_state: name("rule-state"),
             rule_segments: name("rule-segments"),
+            rule_status: name("rule-status"),
             alert_state: name("alert-state"),
             alerts: name("alerts"),
+            webhooks_dlq: name("webhooks-dlq"),
         }
     }
 
@@ -68,7 +70,7 @@ impl World {
         let names = self.names();
         let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes, .. } = &names;
         let TopicNames { clickstream, clickstream_by_user, order_events, order_events_by_user, .. } = &names;
-        let TopicNames { rule_state, rule_segments, alert_state, alerts, .. } = &names;
+        let TopicNames { rule_state, rule_segments, rule_status, alert_state, alerts, webhooks_dlq, .. } = &names;
         let (lake, brokers) = (self.lake_path(), &self.bootstrap);
         let lake = lake.display();
         let more: String = self.properties.iter().map(|(name, value)| format!("\"{name}\" = '{value}'\n")).collect();
@@ -78,7 +80,8 @@ impl World {
              customer_state = '{customer_state}'\nsegment_changes = '{segment_changes}'\n\
              clickstream = '{clickstream}'\nclickstream_by_user = '{clickstream_by_user}'\norder_events = '{order_events}'\n\
              order_events_by_user = '{order_events_by_user}'\nrule_state = '{rule_state}'\nrule_segments = '{rule_segments}'\n\
-             alert_state = '{alert_state}'\nalerts = '{alerts}'\n"
+             rule_status = '{rule_status}'\nalert_state = '{alert_state}'\nalerts = '{alerts}'\n\
+             webhooks_dlq = '{webhooks_dlq}'\n"
         )
     }
 

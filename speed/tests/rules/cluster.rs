@@ -9,7 +9,7 @@ use data::kafka::partition_of;
 use data::{DateFormat, EventTime};
 use rules::{RuleSet, Topic};
 use serde_json::Value;
-use speed::frame::{Effects, EpochEnd, Record, Signal, Target, Task, TopicPartition};
+use speed::frame::{Decoding, Effects, EpochEnd, Patience, Record, Signal, Target, Task, Tick, TopicPartition};
 use speed::operators::segments::{Reading, Shelf};
 use speed::rulebook::Rulebook;
 use speed::topology::{Opening, Plan, TopicNames, Topology, topology};
@@ -64,8 +64,11 @@ impl Cluster {
             orders_id: Arc::from("id"),
             lake_id: "lake".into(),
             reading: Reading { rules: data::Rules::default(), dates: DateFormat::from_flag("mdy").expect("a format") },
-            lateness: Duration::from_millis(JITTER_MS.unsigned_abs()),
-            idleness: Duration::from_secs(1_000_000_000),
+            patience: Patience {
+                lateness: Duration::from_millis(JITTER_MS.unsigned_abs()),
+                idleness: Duration::from_secs(1_000_000_000),
+                quiet: Duration::from_secs(1_000_000_000),
+            },
             rules: Some(Arc::clone(&book)),
         };
         let mut by_shard = vec![Vec::new(); shards as usize];
@@ -182,6 +185,7 @@ impl Cluster {
             key: Some(happened.user.as_bytes()),
             value: Some(happened.json.as_bytes()),
             origin: None,
+            decoded: Decoding::default(),
         };
         tasks.iter_mut().for_each(|(_, task)| task.record(&record, 0, out));
     }
@@ -216,10 +220,15 @@ impl Cluster {
 
     /// The newest value of each key.
     pub fn newest(&self, topic: &str) -> BTreeMap<String, Value> {
+        let newest = self.newest_bytes(topic).into_iter();
+        newest.map(|(key, value)| (key, serde_json::from_slice(&value).expect("JSON"))).collect()
+    }
+
+    pub fn newest_bytes(&self, topic: &str) -> BTreeMap<String, Vec<u8>> {
         let mut newest = BTreeMap::new();
         for (_, key, value) in self.written(topic) {
             match value {
-                Some(value) => newest.insert(key.clone(), serde_json::from_slice(value).expect("JSON")),
+                Some(value) => newest.insert(key.clone(), value.clone()),
                 None => newest.remove(key),
             };
         }
@@ -229,7 +238,8 @@ impl Cluster {
 
 /// As a shard does: timers, then postponed work.
 fn tick(tasks: &mut [(usize, Box<dyn Task>)], clock: u64, out: &mut Effects) {
-    tasks.iter_mut().for_each(|(_, task)| task.tick(Duration::from_secs(clock), out));
+    let tick = Tick { now: Duration::from_secs(clock), ..Tick::default() };
+    tasks.iter_mut().for_each(|(_, task)| task.tick(&tick, out));
     tasks.iter_mut().for_each(|(_, task)| task.signal(&Signal::Work { budget: 5 }, out));
     out.more_work = false;
 }

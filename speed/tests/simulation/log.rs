@@ -1,7 +1,7 @@
 //! One partition: records, some of them in transactions that are open or were aborted.
 
 use data::EventTime;
-use speed::frame::{Origin, Record, TopicPartition};
+use speed::frame::{Decoding, Origin, Record, TopicPartition};
 
 /// A transaction's place in the coordinator's list; 0 stands for none, which counts as committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,7 @@ impl Stored {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             origin: self.header(Origin::HEADER),
+            decoded: Decoding::default(),
         }
     }
 }

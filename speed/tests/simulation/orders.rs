@@ -104,7 +104,7 @@ impl Shop {
             unit_price: price.as_bytes(),
             customer_id: id.as_bytes(),
         };
-        let verdict = self.rules.clean(&raw, readable, DecimalMark::Point);
+        let verdict = self.rules.clean(&raw, readable, DecimalMark::Point, data::EventTime::MAX);
         let verdict = verdict.map_err(data::Reason::name).map(|line| Line {
             customer: customer.clone(),
             invoice: invoice.clone(),

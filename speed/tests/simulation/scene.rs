@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data::{Cancellations, DateFormat, Rules};
-use speed::frame::TopicId;
+use speed::frame::{Patience, TopicId};
 use speed::operators::segments::Reading;
 use speed::topology::{Plan, TopicNames, Topology, topology};
 use speed::worker::Limits;
@@ -59,6 +59,7 @@ impl Scene {
             work_budget: chance.between(1, 3) as usize,
             cut_every: millis(chance, 20, 3_000),
             cut_records: i64::from(chance.between(1, 12)),
+            hear_every: Duration::from_millis(100),
             cut_behind_backlog: false,
         };
         Self {
@@ -89,8 +90,7 @@ impl Scene {
             orders_id: Arc::from(ORDERS_ID),
             lake_id: "lake".into(),
             reading,
-            lateness: Duration::from_secs(1),
-            idleness,
+            patience: Patience { lateness: Duration::from_secs(1), idleness, quiet: idleness },
             rules: None,
         };
         let mut topology = topology(&plan);

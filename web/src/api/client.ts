@@ -18,7 +18,7 @@ export class Problem extends Error {
 
 /** Nothing has been calculated yet. */
 export const isEmpty = (p: Problem): boolean =>
-  (p.status === 404 || p.status === 503) && /publication/i.test(p.message + p.body.title);
+  p.status === 503 && p.message.startsWith("nothing is published");
 
 const KEPT = 60;
 const answers = new Map<string, unknown>();

@@ -20,6 +20,8 @@ export class Feed<T> {
   /** When the last event came. */
   last = $state(0);
   arrived = $state(0);
+  /** How often it was refused or broken off for good. */
+  failures = $state(0);
 
   readonly #path: string;
   readonly #event: string;
@@ -103,6 +105,7 @@ export class Feed<T> {
       this.since = Date.now();
     }
     if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    this.failures++;
     clearTimeout(this.#retry);
     const wait = RETRY[Math.min(this.#tries++, RETRY.length - 1)];
     this.#retry = setTimeout(() => this.#connect(), wait);

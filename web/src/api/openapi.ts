@@ -140,6 +140,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/customers/{id}/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A customer's segment, scores and features by rules */
+        get: operations["rules_of_customer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/demo/orders": {
         parameters: {
             query?: never;
@@ -217,6 +234,23 @@ export interface paths {
         };
         /** Orders as they come */
         get: operations["live_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live/rule-changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of segments that rules define, as they come */
+        get: operations["live_rule_changes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -402,8 +436,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Segments that rules define; empty as long as there are no rules */
+        /** Segments that rules define, where customers moved, and the rules in force; empty without rules */
         get: operations["rule_segments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rule-segments/{name}/customers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The customers of a segment that rules define */
+        get: operations["customers_of_rule_segment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -513,10 +564,16 @@ export interface components {
             /** @description When the events that match happened. */
             at: string;
             customer_id: string;
+            /** @description With the name of the stage that took each. */
             events: Record<string, never>[];
             id: string;
+            key: string;
+            /** @description The field by which the pattern looks at events, such as `user_id` or `user_session`, and its value. */
+            key_field: string;
+            /** @description `match` or `timeout`. */
             kind: string;
             pattern: string;
+            /** @description `info`, `warning` or `critical`. */
             severity: string;
             summary: string;
             /** @description When the alert was made. */
@@ -563,6 +620,8 @@ export interface components {
             /** @description Whether there are brokers to follow. */
             live: boolean;
             name: string;
+            /** @description Whether `speed` runs with rules, or did. */
+            rules: boolean;
             version: string;
             /** @description Whether this caller may post. */
             write: boolean;
@@ -653,6 +712,17 @@ export interface components {
             /** Format: double */
             revenue: number;
         };
+        FeatureRule: {
+            about: string;
+            /**
+             * Format: int64
+             * @description Days that count; `null`: all.
+             */
+            days?: number | null;
+            /** @description `count`, `sum`, `first`, `last`, `days_since_first` or `days_since_last`. */
+            measure: string;
+            name: string;
+        };
         /** @description What is wrong with one field. */
         FieldProblem: {
             detail: string;
@@ -699,6 +769,8 @@ export interface components {
             changes: components["schemas"]["SegmentChange"][];
             /** @description Oldest first. */
             items: components["schemas"]["Moment"][];
+            /** @description The same of segments that rules define. */
+            rule_changes: components["schemas"]["RuleChange"][];
         };
         /** @description An invoice of a customer. */
         Invoice: {
@@ -750,7 +822,7 @@ export interface components {
             publication: number;
             /** Format: int64 */
             quantity: number;
-            /** @description When this process took it in. */
+            /** @description When it was joined. */
             received_at: string;
             /** Format: int32 */
             segment_id?: number | null;
@@ -874,10 +946,16 @@ export interface components {
                 /** @description When the events that match happened. */
                 at: string;
                 customer_id: string;
+                /** @description With the name of the stage that took each. */
                 events: Record<string, never>[];
                 id: string;
+                key: string;
+                /** @description The field by which the pattern looks at events, such as `user_id` or `user_session`, and its value. */
+                key_field: string;
+                /** @description `match` or `timeout`. */
                 kind: string;
                 pattern: string;
+                /** @description `info`, `warning` or `critical`. */
                 severity: string;
                 summary: string;
                 /** @description When the alert was made. */
@@ -952,6 +1030,11 @@ export interface components {
             next_cursor?: string | null;
             /** @description As many as there are. */
             total: number;
+        };
+        PatternRule: {
+            about: string;
+            id: string;
+            severity: string;
         };
         /** @description Shares of the customers that are below, 0 to 1. */
         Percentiles: {
@@ -1097,6 +1180,10 @@ export interface components {
             lines: number;
             reason: string;
         };
+        Refused: {
+            at: string;
+            mistakes: components["schemas"]["RuleMistake"][];
+        };
         /** @description A line that was refused. */
         RefusedLine: {
             raw_line: string;
@@ -1113,15 +1200,140 @@ export interface components {
             points: components["schemas"]["Point"][];
             view: components["schemas"]["View"];
         };
+        /** @description A customer whom rules put elsewhere. */
+        RuleChange: {
+            at: string;
+            customer_id: string;
+            /** @description `null` for a customer who is new to the rules, or whom none fitted. */
+            from?: string | null;
+            /** @description `rule`: by an event or by other rules; `time`: by time alone. */
+            reason: string;
+            /** @description `null` when none fits. */
+            to?: string | null;
+        };
+        RuleFlow: {
+            customers: number;
+            /** @description `null`: new to the rules. */
+            from?: string | null;
+            to?: string | null;
+        };
+        /** @description Customers of a segment that rules define. */
+        RuleMembers: {
+            items: components["schemas"]["RuleStanding"][];
+            /** @description For the next page; `null` at the end. */
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description As many as there are.
+             */
+            total: number;
+        };
+        /** @description A mistake in a rule file. */
+        RuleMistake: {
+            field: string;
+            file: string;
+            /** @description 0 if the file as a whole is meant. */
+            line: number;
+            message: string;
+        };
+        /** @description The newest changes of segment, at most 10,000, added up. */
+        RuleMoves: {
+            count: number;
+            /** @description Most customers first. */
+            flows: components["schemas"]["RuleFlow"][];
+            /** @description When the oldest of them happened. */
+            since?: string | null;
+        };
         RuleSegment: {
             /** Format: int64 */
             customers: number;
-            name: string;
+            /** @description `null`: customers whom no segment fits. */
+            name?: string | null;
+            /** Format: double */
+            share: number;
+            /** @description The condition; `null` for a segment that is not in the rules any more. */
+            when?: string | null;
         };
-        /** @description Segments that rules define. */
+        /** @description Segments that rules define, and where customers moved */
         RuleSegments: {
-            changes: components["schemas"]["SegmentChange"][];
+            /** @description Newest first. */
+            changes: components["schemas"]["RuleChange"][];
+            /** @description Whether all of them were read; after a start that takes a while. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description Customers who are known to the rules.
+             */
+            customers: number;
+            moves: components["schemas"]["RuleMoves"];
+            /** @description What each process of `speed` says of its rules; only those that were heard of within 100 seconds. */
+            processes: components["schemas"]["RuleStatus"][];
+            rules?: components["schemas"]["RulesInForce"] | null;
+            /** @description In the order of the rules. */
             segments: components["schemas"]["RuleSegment"][];
+        };
+        /** @description A customer as the rules see one. */
+        RuleStanding: {
+            /** @description Of the newest event that counts, in event time; `null` for a customer of whom the rules have seen nothing. */
+            at?: string | null;
+            customer_id: string;
+            /** @description What the scores follow from. */
+            features: components["schemas"]["RuleValue"][];
+            scores: components["schemas"]["RuleValue"][];
+            /** @description `null`: no segment fits. */
+            segment?: string | null;
+        };
+        /** @description What a process says of its rules. */
+        RuleStatus: {
+            /** @description When it said so. */
+            at: string;
+            /** @description The same in every process that has read the same files. */
+            fingerprint: string;
+            process: string;
+            refused?: components["schemas"]["Refused"] | null;
+            rules: components["schemas"]["RulesInForce"];
+            /** @description Since when these rules are in force. */
+            since: string;
+        };
+        RuleValue: {
+            /** @description What it is, in the rules' words; empty where they say nothing. */
+            about: string;
+            /** @description Of a feature: `count`, `sum`, `first`, `last`, `days_since_first` or `days_since_last`. */
+            measure?: string | null;
+            name: string;
+            /**
+             * Format: double
+             * @description `null` where there is nothing to measure.
+             */
+            value?: number | null;
+        };
+        /** @description What became of the rules. */
+        RulesEvent: {
+            /**
+             * Format: int64
+             * @description Alerts since the start, and those read again at the start.
+             */
+            alerts: number;
+            /**
+             * Format: int64
+             * @description Customers who are known to the rules.
+             */
+            customers: number;
+            /** @description Whether a process goes on with old rules because it refused the new ones. */
+            refused: boolean;
+            /**
+             * Format: int64
+             * @description Grows with each change of customers or rules.
+             */
+            version: number;
+        };
+        /** @description Rules, as their files have them. */
+        RulesInForce: {
+            features: components["schemas"]["FeatureRule"][];
+            patterns: components["schemas"]["PatternRule"][];
+            scores: components["schemas"]["ScoreRule"][];
+            /** @description The first that fits is the customer's. */
+            segments: components["schemas"]["SegmentRule"][];
         };
         Scatter: components["schemas"]["Points"] & {
             /** @description Whether there are more customers than points: then evenly drawn ones. */
@@ -1129,6 +1341,12 @@ export interface components {
             /** Format: int64 */
             total: number;
             view: components["schemas"]["View"];
+        };
+        ScoreRule: {
+            about: string;
+            name: string;
+            /** @description What it gives points for. */
+            of: string;
         };
         Segment: {
             centroid: components["schemas"]["Profile"];
@@ -1154,6 +1372,7 @@ export interface components {
         };
         /** @description A customer whose segment changed. */
         SegmentChange: {
+            /** @description When it is true: for `time` and `publication` the reference time, which is a midnight to come. */
             at: string;
             customer_id: string;
             /** Format: int32 */
@@ -1163,6 +1382,8 @@ export interface components {
             publication: number;
             /** @description `order`, `publication` or `time`. */
             reason: string;
+            /** @description When it was noticed. */
+            received_at: string;
             /** Format: int32 */
             to?: number | null;
             to_name?: string | null;
@@ -1179,6 +1400,10 @@ export interface components {
             revenue: number;
             /** Format: int32 */
             segment_id: number;
+        };
+        SegmentRule: {
+            name: string;
+            when: string;
         };
         Segments: {
             all: components["schemas"]["Everybody"];
@@ -1247,6 +1472,8 @@ export interface components {
             connected: boolean;
             /** Format: int64 */
             customers: number;
+            /** @description Why live orders are not merged now. */
+            error?: string | null;
             /** Format: int64 */
             lag?: number | null;
             /** Format: int64 */
@@ -1261,6 +1488,7 @@ export interface components {
             rates: components["schemas"]["Rates"];
             /** Format: double */
             revenue: number;
+            rules?: components["schemas"]["RulesEvent"] | null;
             since?: string | null;
             /** Format: int64 */
             version: number;
@@ -1310,7 +1538,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1340,7 +1568,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1367,7 +1595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1405,9 +1633,9 @@ export interface operations {
                 /** @description The day behind the last one of that time. */
                 ordered_to?: string;
                 sort?: "customer_id" | "-customer_id" | "recency_days" | "-recency_days" | "frequency" | "-frequency" | "monetary" | "-monetary";
-                /** @description 1 to 1,000, 50 unless said. */
+                /** @description 1 to 1,000, 50 unless said; not with a download, which has no pages. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; not with a download. */
                 cursor?: string;
                 /** @description `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`. */
                 format?: "json" | "csv" | "parquet";
@@ -1425,6 +1653,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Customers"];
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": number[];
                 };
             };
             default: {
@@ -1432,7 +1662,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1464,7 +1694,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1499,7 +1729,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1528,7 +1758,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1562,7 +1792,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rules_of_customer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleStanding"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1593,7 +1852,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1623,7 +1882,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1633,8 +1892,10 @@ export interface operations {
             query?: {
                 /** @description Only this customer's. */
                 customer?: string;
-                /** @description Only of customers who are in this segment, by its id. */
-                segment?: number;
+                /** @description Only of this pattern. */
+                pattern?: string;
+                /** @description `info`, `warning` or `critical`. */
+                severity?: string;
                 /** @description As the header `Last-Event-ID`: what came behind it is sent first. */
                 last_event_id?: string;
             };
@@ -1657,7 +1918,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1691,7 +1952,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1725,7 +1986,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live_rule_changes: {
+        parameters: {
+            query?: {
+                /** @description Only this customer's. */
+                customer?: string;
+                /** @description Only into or out of this segment, by its name. */
+                segment?: string;
+                /** @description As the header `Last-Event-ID`: what came behind it is sent first. */
+                last_event_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["RuleChange"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1755,7 +2050,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1787,7 +2082,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1796,7 +2091,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body is done once */
+                /** @description The same key with the same body is done once by a server process; others that run beside it, and one that was started again, do not know it */
                 "Idempotency-Key"?: string | null;
             };
             path?: never;
@@ -1821,7 +2116,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1851,7 +2146,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1881,7 +2176,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1910,7 +2205,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1940,7 +2235,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1969,6 +2264,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Paged_RefusedLine"];
+                    "text/csv": string;
                 };
             };
             default: {
@@ -1976,7 +2272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2011,7 +2307,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2041,7 +2337,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2068,7 +2364,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    customers_of_rule_segment: {
+        parameters: {
+            query?: {
+                /** @description `customer_id`, or a score or feature; `-` before that for descending. */
+                sort?: string;
+                /** @description 1 to 1,000 customers, 50 unless said. */
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleMembers"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2099,7 +2430,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2129,7 +2460,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2161,7 +2492,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2199,9 +2530,9 @@ export interface operations {
                 /** @description The day behind the last one of that time. */
                 ordered_to?: string;
                 sort?: "customer_id" | "-customer_id" | "recency_days" | "-recency_days" | "frequency" | "-frequency" | "monetary" | "-monetary";
-                /** @description 1 to 1,000, 50 unless said. */
+                /** @description 1 to 1,000, 50 unless said; not with a download, which has no pages. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the page before; not with a download. */
                 cursor?: string;
                 /** @description `csv` and `parquet` download every row; so do `Accept: text/csv` and `application/vnd.apache.parquet`. */
                 format?: "json" | "csv" | "parquet";
@@ -2221,6 +2552,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Customers"];
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": number[];
                 };
             };
             default: {
@@ -2228,7 +2561,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2257,7 +2590,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2282,7 +2615,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -29,7 +29,25 @@ export type CustomerPage = S["Customers"];
 export type Customer = S["Customer"];
 export type CustomerHistory = S["History"];
 export type Invoice = S["Invoice"];
-export type Alert = S["Alert"];
+export type Alert = Omit<S["Alert"], "events"> & { events: AlertEvent[] };
+
+/** The description leaves the events of an alert open: these are the fields of a click that are shown. */
+export interface AlertEvent {
+  stage: string;
+  event_type?: string;
+  event_time?: string;
+  product_id?: string;
+  product_name?: string;
+  price?: number | null;
+}
+
+export type RuleSegments = S["RuleSegments"];
+export type RuleSegment = S["RuleSegment"];
+export type RuleFlow = S["RuleFlow"];
+export type RuleChange = S["RuleChange"];
+export type RuleStanding = S["RuleStanding"];
+export type RuleValue = S["RuleValue"];
+export type RuleMembers = S["RuleMembers"];
 
 export type GridCell = S["Cell"];
 export type RfmGrid = S["Grid"];
@@ -52,6 +70,7 @@ export type Rejection = S["RefusedLine"];
 
 export type OrderLine = Schemas["OrderRequest"];
 export type LiveOrder = S["LiveOrder"];
+/** `at` may lie ahead, where a change is one of time; a server may not tell when it came. */
 export type LiveChange = S["SegmentChange"];
 export type LiveView = S["ViewEvent"];
 

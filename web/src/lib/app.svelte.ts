@@ -1,10 +1,10 @@
 // What every page shares: the configuration, the present segments, the theme and the time.
 import { get, Problem } from "../api/client";
 import { pulse } from "../api/live.svelte";
-import type { Config, Page, Segments } from "../api/types";
+import type { Config, Segments } from "../api/types";
 import { setFormat } from "./format";
 import { location } from "./router.svelte";
-import { Ranks } from "./segments";
+import { Ranks, Slots } from "./segments";
 
 type Theme = "light" | "dark";
 const THEME = "clientele-theme";
@@ -13,11 +13,13 @@ class App {
   config = $state.raw<Config | null>(null);
   problem = $state.raw<Problem | null>(null);
   needsKey = $state(false);
-  hasAlerts = $state(false);
+  /** Whether there are rules, and so segments of theirs and alerts. */
+  hasRules = $derived.by(() => !!this.config?.rules || !!pulse.view?.rules);
   /** Seconds pass here once, for all that tells an age. */
   now = $state(Date.now());
   segments = $state.raw<Segments | null>(null);
-  ranks = $derived(new Ranks(this.segments?.segments ?? []));
+  readonly #slots = new Slots();
+  ranks = $derived(new Ranks(this.segments?.segments ?? [], this.#slots));
   #chosen = $state<Theme | null>(null);
   #system = $state<Theme>("light");
   theme = $derived<Theme>(this.#chosen ?? this.#system);
@@ -57,20 +59,11 @@ class App {
       this.problem = null;
       this.needsKey = false;
       pulse.on = this.config.live;
-      void this.#lookForAlerts();
     } catch (error) {
       if (error instanceof Problem) {
         this.problem = error;
         this.needsKey = error.status === 401;
       } else throw error;
-    }
-  }
-
-  async #lookForAlerts(): Promise<void> {
-    try {
-      this.hasAlerts = (await get<Page<unknown>>("/alerts?limit=1")).items.length > 0;
-    } catch {
-      this.hasAlerts = false;
     }
   }
 }

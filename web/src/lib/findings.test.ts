@@ -18,6 +18,13 @@ describe("findings", () => {
     );
     expect(f.segmentsFinding([])).toBe("No segment has a customer yet");
   });
+  it("leave out who is not there: the centre of an empty segment is nobody's median", () => {
+    const empty = { ...segment("Dormant", 0, 0, 0), median: null, centroid: { ...rfm, frequency: 90 } } as unknown as Segment;
+    const often = { ...segment("VIP", 1, 1, 1), median: { ...rfm, frequency: 3 } } as Segment;
+    expect(f.profileFinding(rfm, [empty, often])).toBe("VIP order 3 times as often as the median customer");
+    expect(f.profileFinding(rfm, [empty])).toBe("No segment has a profile yet");
+    expect(f.typical(empty)).toBeNull();
+  });
   it("say who moved, by rank and not by id", () => {
     const flows = [
       { from: 5, to: 9, customers: 3, revenue: 0 },

@@ -34,11 +34,11 @@ export function gridFinding(grid: RfmGrid, by: "customers" | "revenue"): string 
 }
 
 export function profileFinding(all: Rfm, segments: Segment[]): string {
-  const best = top(segments, (s) => ratio(typical(s), all, "frequency"));
+  const times = (s: Segment) => ratio(s.median ?? nothing, all, "frequency");
+  const best = top(segments.filter(typical), times);
   if (!best) return "No segment has a profile yet";
-  const times = ratio(typical(best), all, "frequency");
-  return times > 1.5
-    ? `${best.segment_name} order ${exact(Math.round(times))} times as often as the median customer`
+  return times(best) > 1.5
+    ? `${best.segment_name} order ${exact(Math.round(times(best)))} times as often as the median customer`
     : "The segments order about equally often";
 }
 
@@ -68,6 +68,11 @@ export function cohortFinding(cohorts: Cohorts): string {
 }
 
 export function migrationFinding(migration: Migration): string {
+  const names = (list: { segment_name: string }[]) => list.map((s) => s.segment_name).sort().join();
+  // Other segments than then: there is no up and down between them.
+  if (names(migration.segments_from) !== names(migration.segments_to)) {
+    return "The segments themselves are others than then";
+  }
   const rank = new Map(migration.segments_to.map((s, i) => [s.segment_id, i]));
   const was = new Map(migration.segments_from.map((s, i) => [s.segment_id, i]));
   let up = 0;
@@ -110,9 +115,9 @@ export function gridRows(cells: GridCell[]): GridCell[][] {
 }
 
 const nothing: Rfm = { recency_days: 0, frequency: 0, monetary: 0 };
-/** The median customer of a segment; of one that is empty at present, its centre. */
-export const typical = (s: Segment | undefined): Rfm => s?.median ?? s?.centroid ?? nothing;
-export const average = (s: Segment | undefined): Rfm => s?.mean ?? s?.centroid ?? nothing;
+/** The median customer of a segment; one that is empty at present has none. */
+export const typical = (s: Segment | undefined): Rfm | null => s?.median ?? null;
+export const average = (s: Segment | undefined): Rfm | null => s?.mean ?? null;
 export const overall = (s: Segments): Rfm => s.all.median ?? nothing;
 
 export const ratio = (a: Rfm, b: Rfm, m: Measure): number => (b[m] > 0 ? a[m] / b[m] : 1);

@@ -27,15 +27,25 @@ function withMoney(value: number, options: Intl.NumberFormatOptions): string {
   return currency ? `${currency}${text}` : text;
 }
 
+/** Below that a number is short enough as it is. */
+const FEW = 10_000;
+const COMPACT = {
+  notation: "compact",
+  maximumSignificantDigits: 3,
+  useGrouping: "always",
+} as const satisfies Intl.NumberFormatOptions;
+
 /** Every digit: for tables and on hover. */
 export const exact = (n: number): string => number({ maximumFractionDigits: 4 }).format(n);
 export const money = (n: number): string =>
   withMoney(n, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 /** Three significant digits at most: for tiles and charts. */
 export const short = (n: number): string =>
-  number({ notation: "compact", maximumSignificantDigits: 3 }).format(n);
+  Math.abs(n) < FEW ? number({ maximumFractionDigits: Math.abs(n) < 100 ? 1 : 0 }).format(n) : number(COMPACT).format(n);
 export const shortMoney = (n: number): string =>
-  withMoney(n, { notation: "compact", maximumSignificantDigits: 3 });
+  Math.abs(n) < FEW
+    ? withMoney(n, { maximumFractionDigits: Math.abs(n) < 100 && !Number.isInteger(n) ? 2 : 0, minimumFractionDigits: 0 })
+    : withMoney(n, COMPACT);
 export const percent = (share: number): string =>
   number({ style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 && share !== 0 ? 1 : 0 }).format(
     share,
@@ -45,6 +55,10 @@ export const percentExact = (share: number): string =>
 export const days = (n: number): string => `${number({ maximumFractionDigits: 1 }).format(n)} d`;
 export const count = (n: number, one: string, many = `${one}s`): string =>
   `${exact(n)} ${n === 1 ? one : many}`;
+
+/** What is not there is a dash: the median of nobody. */
+export const dash = (n: number | null | undefined, text: (n: number) => string): string =>
+  n === null || n === undefined ? "–" : text(n);
 
 /** A count in a tile: exact while it is short enough to read at a glance. */
 export const tile = (n: number): string =>
@@ -60,8 +74,16 @@ export const date = (iso: string): string => dated(iso, { dateStyle: "medium" })
 export const dateTime = (iso: string): string =>
   `${dated(iso, { dateStyle: "medium", timeStyle: "short" })} UTC`;
 export const clock = (iso: string): string => dated(iso, { timeStyle: "medium" });
+/** The time today; the day of what happened on another one. */
+export const moment = (iso: string): string =>
+  iso.slice(0, 10) === new Date().toISOString().slice(0, 10)
+    ? clock(iso)
+    : dated(iso, { day: "numeric", month: "short" });
 export const month = (yearMonth: string): string =>
   dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "2-digit" });
+
+/** The day before: a reference time is the midnight behind the newest order, unless somebody chose another. */
+export const eve = (iso: string): string => new Date(Date.parse(iso) - 86_400_000).toISOString();
 
 /** How long ago, in words: "2 h ago". */
 export function ago(iso: string, now: number): string {
@@ -76,5 +98,9 @@ export function duration(ms: number): string {
   if (s < 36 * 3600) return `${Math.round(s / 3600)} h`;
   return `${exact(Math.round(s / 86400))} days`;
 }
+
+/** For distances, which are compared. */
+export const hundredths = (n: number): string =>
+  number({ minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(n);
 
 export const signed = (text: string, value: number): string => `${value > 0 ? "▲" : "▼"} ${text}`;

@@ -63,7 +63,7 @@ export class Resource<T> {
   }
 }
 
-interface Options {
+export interface Options {
   /** Milliseconds to wait when the address changes, while the reader types or drags. */
   delay?: number;
   /** Asked for again while live orders change the answer. */

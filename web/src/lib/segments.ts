@@ -1,4 +1,4 @@
-// One colour and one shape per segment, by its rank: the segments in the order of their monetary centroid.
+// One colour and one shape per name of a segment: ids change with each calculation, names are what people know.
 // The hues are Okabe and Ito's (the first made a little darker) and a continuation chosen the same way: each has
 // a contrast of at least 3:1 on the light and on the dark surface; src/lib/segments.test.ts measures it.
 export const palette = [
@@ -28,24 +28,53 @@ export const shapes = [
   "M5 2h6v12H5Z",
 ] as const;
 
-const at = <T>(list: readonly T[], rank: number): T => list[rank % list.length] as T;
+const at = <T>(list: readonly T[], slot: number): T => list[slot % list.length] as T;
 
-/** The rank of each segment of the present publication; a segment that is gone has none. */
+/** The names that a model of four segments is given, in the order of their spending. */
+const known = ["High Value VIP", "Loyal / Frequent", "New / Promising", "Churn Risk"];
+
+/** Which look a name has: names that are not well known take the next one that is free, and keep it. */
+export class Slots {
+  readonly #slots = new Map(known.map((name, slot) => [name, slot]));
+  of(name: string): number {
+    const slot = this.#slots.get(name) ?? this.#slots.size;
+    this.#slots.set(name, slot);
+    return slot;
+  }
+}
+
+type Id = number | null | undefined;
+type Name = string | null | undefined;
+
+/** Rank and look of the present segments; those of the past are known by their names alone. */
 export class Ranks {
   readonly #ranks: Map<number, number>;
-  constructor(segments: { segment_id: number }[]) {
+  readonly #names: Map<number, string>;
+  readonly #slots: Slots;
+  constructor(segments: { segment_id: number; segment_name: string }[], slots = new Slots()) {
     this.#ranks = new Map(segments.map((s, rank) => [s.segment_id, rank]));
+    this.#names = new Map(segments.map((s) => [s.segment_id, s.segment_name]));
+    this.#slots = slots;
+    for (const s of [...segments].sort((a, b) => a.segment_id - b.segment_id)) slots.of(s.segment_name);
   }
-  rank(id: number | null | undefined): number | undefined {
+  /** The place in the order of segments, which is that of their monetary centroids. */
+  rank(id: Id): number | undefined {
     return id === null || id === undefined ? undefined : this.#ranks.get(id);
   }
-  colour(id: number | null | undefined): string {
-    const rank = this.rank(id);
-    return rank === undefined ? "#7f8794" : at(palette, rank);
+  /** `name`: where the id is one of another calculation. */
+  colour(id: Id, name?: Name): string {
+    const slot = this.#slot(id, name);
+    return slot === undefined ? "#7f8794" : at(palette, slot);
   }
-  shape(id: number | null | undefined): string {
-    const rank = this.rank(id);
-    return rank === undefined ? "M3 7h10v2H3Z" : at(shapes, rank);
+  shape(id: Id, name?: Name): string {
+    const slot = this.#slot(id, name);
+    // Colours that come a second time come with another shape.
+    return slot === undefined ? "M3 7h10v2H3Z" : at(shapes, slot + 3 * Math.floor(slot / shapes.length));
+  }
+  #slot(id: Id, name: Name): number | undefined {
+    if (id === null || id === undefined) return undefined;
+    const own = name ?? this.#names.get(id);
+    return own === undefined ? undefined : this.#slots.of(own);
   }
 }
 

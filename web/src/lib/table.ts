@@ -3,11 +3,15 @@ export interface Column<T> {
   key: string;
   label: string;
   text: (row: T) => string;
+  /** What the column is, behind its label. */
+  about?: string;
+  /** Read out instead of a text that has to be seen. */
+  spoken?: (row: T) => string;
   /** Numbers stand at the right. */
   num?: boolean;
   title?: (row: T) => string;
   href?: (row: T) => string | undefined;
-  /** The segment whose mark stands before the text. */
+  /** The segment whose mark stands before the text, which is its name. */
   segment?: (row: T) => number | null;
   /** The server's name for sorting by this column. */
   sort?: string;

@@ -32,6 +32,10 @@ fn names_of_every_k_are_unique_and_bare_of_numbers() {
     assert_eq!(segment_names(&[[1.0, 2.0, 3.0]], &average), ["All Customers"]);
     let two = segment_names(&[[1.0, 2.0, 3.0], [5.0, 1.0, 1.0]], &average);
     assert_eq!(two, ["High Value VIP", "Churn Risk"]);
+    let recent = segment_names(&[[1.1, 2.0, 3.0], [0.9, 0.8, 0.5]], &average);
+    assert_eq!(recent, ["High Value VIP", "New / Promising"], "who bought lately is no churn risk");
+    let everybody_else = segment_names(&[[0.1, 17.0, 46.0], [1.01, 0.91, 0.8]], &average);
+    assert_eq!(everybody_else, ["High Value VIP", "Occasional"]);
     let six = [[0.1, 9.0, 9.0], [2.9, 0.2, 0.1], [0.2, 5.0, 2.0], [0.1, 0.4, 0.2], [0.9, 0.8, 0.3], [1.8, 0.3, 0.2]];
     let names = segment_names(&six, &average);
     let expected = ["High Value VIP", "Churn Risk", "Loyal / Frequent", "New / Promising", "Occasional", "Dormant"];

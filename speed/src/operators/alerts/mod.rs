@@ -93,6 +93,9 @@ impl Alerts {
             for ((group, matcher), states) in book.groups.iter_mut().zip(&mut user.groups) {
                 for (sub_key, state) in states.iter_mut() {
                     matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
+                        if let Output::Shed { runs, .. } = output {
+                            out.counted.shed += runs as u64;
+                        }
                         let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
                         out.emit(Target::ByKey(topics.alerts), key.as_bytes(), |out| {
                             // Writing to memory does not fail.
@@ -118,11 +121,15 @@ impl Operator for Alerts {
         events::decode(Topic::Clickstream, record)
     }
 
-    fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, _: &mut Effects) {
+    fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, out: &mut Effects) {
         let (_, ref click) = event.event;
         let Self { users, book, timers, memo, .. } = self;
+        if book.groups.is_empty() {
+            return;
+        }
         // What is late changes nothing, not even the user's record.
         if click.at().0 <= memo.watermark {
+            out.counted.late += 1;
             return;
         }
         let user = users.entry(&event.key, || User::new(&book.labels));
@@ -139,6 +146,7 @@ impl Operator for Alerts {
             if let Some((_, state)) = states.get_mut(place) {
                 let arrival = matcher.push(state, click.at().0, click.clone(), memo.watermark);
                 debug_assert_ne!(arrival, Arrival::Late, "it was compared with the watermark above");
+                out.counted.shed += u64::from(arrival == Arrival::Full);
             }
         }
         if user.wake.is_none_or(|wake| event.at < wake) {

@@ -74,7 +74,7 @@ impl User {
         groups: &[(Group, Matcher<Event>)],
         labels: &Arc<Vec<Label>>,
     ) -> Result<Self, String> {
-        let mut read: Read = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+        let mut read: Read = rmp_serde::from_slice(value).map_err(|error| error.to_string())?;
         let mut user = Self::new(labels);
         for (((group, matcher), label), states) in groups.iter().zip(labels.iter()).zip(&mut user.groups) {
             let Some(place) = same_group(&read.labels, label) else { continue };
@@ -94,12 +94,12 @@ impl User {
         Ok(user)
     }
 
-    /// Writes it to the changelog.
+    /// Writes it to the changelog, in MessagePack.
     pub fn write(&self, out: &mut Vec<u8>) {
         let saved = |(key, state): &'_ (CompactString, KeyState<Event>)| (key.clone(), state.save());
         let groups = self.groups.iter().map(|states| states.iter().map(saved).collect()).collect();
         // Writing to memory does not fail.
-        let _ = serde_json::to_writer(out, &Written { labels: &self.labels, groups });
+        let _ = rmp_serde::encode::write(out, &Written { labels: &self.labels, groups });
     }
 
     /// Sets the timer for when there is something to match, or a window closes.

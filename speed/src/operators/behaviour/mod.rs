@@ -157,6 +157,9 @@ impl Operator for Behaviour {
     fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, out: &mut Effects) {
         let (topic, ref happened) = event.event;
         self.observe(event.at, topic == Topic::OrderEvents, out);
+        if !self.edition.rules.judges_customers() {
+            return;
+        }
         self.judge(&event.key, Cause::Time, event.at, out);
         let clock = self.clock();
         let member = self.members.entry(&event.key, Member::default);

@@ -92,6 +92,14 @@ impl Segments {
                  an older copy? Bring back the one that has it, or {START_ANEW}"
             )));
         }
+        let is_other = |base: &Arc<Base>| memo.published_at.is_some_and(|known| known != base.published_at.micros());
+        if let Some(other) = kept.as_ref().filter(|base| is_other(base)) {
+            return Err(OpenError::Foreign(format!(
+                "publication {} of the lake is not the one that the state rests on, which was published at another time: the lake \
+                 was put back from a copy. Bring back the one that it was, or {START_ANEW}",
+                other.publication
+            )));
+        }
         let (view, sweep) = match (memo.publication, kept) {
             (_, Some(base)) => (view(base), None),
             (None, None) => (view(shelf.newest()), None),
@@ -253,6 +261,7 @@ impl Segments {
     fn memo(&self) -> Memo {
         Memo {
             publication: Some(self.view.base.publication),
+            published_at: Some(self.view.base.published_at.micros()),
             topic_id: Some(self.settings.topic_id.as_ref().to_owned()),
             lake_id: Some(self.settings.lake_id.as_ref().to_owned()),
             newest: self.newest.map(EventTime::micros),
@@ -265,7 +274,7 @@ impl Operator for Segments {
     type Event<'r> = Order<'r>;
 
     fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, Order<'r>>, Refusal> {
-        order::decode(record.value, &self.settings.reading)
+        order::decode(record.value, record.timestamp, &self.settings.reading)
     }
 
     fn apply(&mut self, order: &Decoded<'_, Order<'_>>, origin: &Origin, out: &mut Effects) {

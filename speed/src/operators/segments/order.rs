@@ -28,18 +28,22 @@ pub struct Reading {
     pub dates: DateFormat,
 }
 
-/// Reads and judges the order line in `value`.
+/// Reads and judges the order line in `value`, which Kafka got at `received`.
 ///
 /// # Errors
 /// `malformed` with what is wrong, or the reason for which batch would reject the line.
-pub fn decode<'r>(value: Option<&'r [u8]>, reading: &Reading) -> Result<Decoded<'r, Order<'r>>, Refusal> {
+pub fn decode<'r>(
+    value: Option<&'r [u8]>,
+    received: EventTime,
+    reading: &Reading,
+) -> Result<Decoded<'r, Order<'r>>, Refusal> {
     let refusal = |reason: Reason, detail: String| Refusal { reason: reason.name(), detail };
     let value = value.ok_or_else(|| refusal(Reason::Malformed, "the record has no value".to_owned()))?;
     let wire = Wire::read(value).map_err(|(reason, detail)| refusal(reason, detail))?;
     let ordered_at: Option<EventTime> = reading.dates.parse(wire.date.0.as_bytes());
     let line = reading
         .rules
-        .clean(&wire.raw(), ordered_at, DecimalMark::Point)
+        .clean(&wire.raw(), ordered_at, DecimalMark::Point, cleaning::latest_date(received))
         .map_err(|reason| refusal(reason, wire.detail(reason, &reading.dates)))?;
     let (quantity, unit_price, amount, at) = (line.quantity, line.unit_price, line.amount, line.ordered_at);
     let order = Order {

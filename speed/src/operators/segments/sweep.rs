@@ -72,6 +72,9 @@ impl Sweep {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memo {
     pub publication: Option<i64>,
+    /// When that was published, in microseconds: another lake's history may have one of the same number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub published_at: Option<i64>,
     /// Id of the topic `orders`, whose offsets the state is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topic_id: Option<String>,

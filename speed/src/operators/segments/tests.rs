@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use super::customer::Change;
 use super::view::View;
-use super::{Customer, Suffix};
+use super::{Customer, Reading, Segments, Settings, Shelf, Suffix};
+use crate::frame::TopicId;
+use crate::topology::OpenError;
 
 const ID: &str = "12347";
 
@@ -101,4 +103,40 @@ fn what_is_no_state_is_told() {
         let reason = Customer::read(ID, value.as_bytes(), &view).expect_err(value);
         assert!(reason.contains(told), "{reason}");
     }
+}
+
+struct Only(Arc<Base>);
+
+impl Shelf for Only {
+    fn newest(&self) -> Arc<Base> {
+        Arc::clone(&self.0)
+    }
+
+    fn get(&self, id: i64) -> Option<Arc<Base>> {
+        Some(self.newest()).filter(|base| base.publication == id)
+    }
+}
+
+#[test]
+fn l_1_a_lake_put_back_from_a_copy_is_not_gone_on_with() {
+    let base = view(3, Vec::new()).base;
+    let published_at = base.published_at.micros();
+    let settings = Arc::new(Settings {
+        reading: Reading {
+            rules: data::Rules::default(),
+            dates: data::DateFormat::from_flag("mdy").expect("a format"),
+        },
+        orders: "orders".to_owned(),
+        topic_id: "t".into(),
+        lake_id: "l".into(),
+        enriched: TopicId(0),
+        state: TopicId(1),
+        changes: TopicId(2),
+    });
+    let open = |published_at: i64| {
+        let memo = format!(r#"{{"publication":3,"published_at":{published_at}}}"#);
+        Segments::open(Arc::clone(&settings), (0, 1), &Only(Arc::clone(&base)), Some(&memo)).map(drop)
+    };
+    assert_eq!(open(published_at), Ok(()));
+    assert!(matches!(open(published_at + 1), Err(OpenError::Foreign(told)) if told.contains("put back from a copy")));
 }

@@ -1,4 +1,4 @@
-//! `GET /config`, and `/rule-segments`, which nothing fills yet.
+//! `GET /config`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,6 @@ use super::sight::json;
 use super::story::NoQuery;
 use super::{Answered, App, Ask};
 use crate::http::Caller;
-use crate::live::Change;
 
 /// What a page has to know before it shows anything.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +26,8 @@ pub struct Config {
     write: bool,
     /// Whether demo orders may be made.
     demo: bool,
+    /// Whether `speed` runs with rules, or did.
+    rules: bool,
     /// `none` or `key`.
     auth: &'static str,
     version: &'static str,
@@ -34,7 +35,7 @@ pub struct Config {
 
 /// What a page has to know first
 #[utoipa::path(get, path = "/api/v1/config", tag = "place",
-    responses((status = 200, body = Config), (status = "default", body = super::ProblemBody)))]
+    responses((status = 200, body = Config), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn config(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -46,6 +47,7 @@ pub async fn config(
         live: app.follow.status.is_some(),
         write: caller.may_write && app.producer.is_some(),
         demo: app.place.demo,
+        rules: app.follow.behaviour.is_there(),
         auth: if app.access.is_open() { "none" } else { "key" },
         version: env!("CARGO_PKG_VERSION"),
     }))
@@ -68,24 +70,4 @@ impl App {
             code => (code.len() == 3 && code.is_ascii()).then(|| code.to_uppercase()),
         }
     }
-}
-
-/// Segments that rules define.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub struct RuleSegments {
-    segments: Vec<RuleSegment>,
-    changes: Vec<Change>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RuleSegment {
-    name: String,
-    customers: u64,
-}
-
-/// Segments that rules define; empty as long as there are no rules
-#[utoipa::path(get, path = "/api/v1/rule-segments", tag = "live",
-    responses((status = 200, body = RuleSegments), (status = "default", body = super::ProblemBody)))]
-pub async fn rule_segments(Ask(NoQuery {}): Ask<NoQuery>) -> Answered<Response> {
-    Ok(json(&RuleSegments::default()))
 }
