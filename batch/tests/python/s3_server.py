@@ -8,14 +8,28 @@ Prints its port. Then one command a line, each answered by a line:
 
 import logging
 import sys
+import threading
 import time
 from datetime import timedelta
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+# S3 decides a put's condition and puts in one step; moto looks and then puts, and lets two at once both win.
+put_object, one_put_at_a_time = S3Response.put_object, threading.Lock()
+
+
+def put_object_atomically(self):
+    with one_put_at_a_time:
+        return put_object(self)
+
+
+S3Response.put_object = put_object_atomically
+
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)
