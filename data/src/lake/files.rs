@@ -15,7 +15,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::{Error, Lake, Result, Table};
+use super::{Error, Lake, MONTH_COLUMN, Result, Table};
+use crate::time::Month;
 
 /// Part size of uploads; S3 wants at least 5 MiB.
 const PART_BYTES: usize = 8 << 20;
@@ -61,24 +62,53 @@ fn properties_of(table: Table) -> parquet::errors::Result<WriterProperties> {
     })
 }
 
-pub(super) async fn write_small_file(
-    lake: &Lake,
+/// A new data file that is encoded as rows come, and put into the lake whole: for files of a few megabytes.
+pub struct FileEncoder {
     table: Table,
+    path: String,
     partition: Option<(String, String)>,
-    batch: &RecordBatch,
-) -> Result<WrittenFile> {
-    let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
-    let path = partition.as_ref().map_or_else(|| name.clone(), |(column, value)| format!("{column}={value}/{name}"));
-    let fail = Error::file(table, &path);
-    let encode = || -> parquet::errors::Result<Vec<u8>> {
-        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::new(table.file_schema()), Some(properties_of(table)?))?;
-        writer.write(batch)?;
-        writer.into_inner()
-    };
-    let encoded = encode().map_err(fail)?;
-    let bytes = encoded.len() as u64;
-    lake.store.put(&lake.object_path(table, &path), encoded.into()).await.map_err(Error::storage(table))?;
-    Ok(WrittenFile::new(path, bytes, partition, batch.num_rows() as u64))
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+}
+
+impl FileEncoder {
+    /// Rows of `orders` are all of one `month`.
+    ///
+    /// # Errors
+    /// When the encoding refuses the table's columns.
+    pub fn new(table: Table, month: Option<Month>) -> Result<Self> {
+        let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
+        let partition = month.map(|month| (MONTH_COLUMN.to_owned(), month.to_string()));
+        let path =
+            partition.as_ref().map_or_else(|| name.clone(), |(column, value)| format!("{column}={value}/{name}"));
+        let writer = properties_of(table)
+            .and_then(|properties| ArrowWriter::try_new(Vec::new(), Arc::new(table.file_schema()), Some(properties)))
+            .map_err(Error::file(table, &path))?;
+        Ok(Self { table, path, partition, writer, rows: 0 })
+    }
+
+    /// Adds rows, whose columns are those of [`Table::file_schema`].
+    ///
+    /// # Errors
+    /// When the rows do not fit.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(Error::file(self.table, &self.path))
+    }
+
+    /// About how large the file is so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    pub(super) async fn put(self, lake: &Lake) -> Result<WrittenFile> {
+        let Self { table, path, partition, writer, rows } = self;
+        let encoded = writer.into_inner().map_err(Error::file(table, &path))?;
+        let bytes = encoded.len() as u64;
+        lake.store.put(&lake.object_path(table, &path), encoded.into()).await.map_err(Error::storage(table))?;
+        Ok(WrittenFile::new(path, bytes, partition, rows))
+    }
 }
 
 /// A new data file that is uploaded while it is written.

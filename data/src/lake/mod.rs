@@ -24,7 +24,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 pub use error::{Error, Result};
-pub use files::{FileHandle, FileSink, WrittenFile, writer_properties};
+pub use files::{FileEncoder, FileHandle, FileSink, WrittenFile, writer_properties};
 pub use lock::WriterLock;
 pub use publication::{Publication, PublishedQuality, Versions, money_at, money_column, times_column};
 pub use schema::{MONTH_COLUMN, money_type, time_type};

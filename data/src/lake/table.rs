@@ -11,10 +11,9 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 
-use super::files::{FileHandle, WrittenFile, write_small_file};
-use super::{Error, Lake, MONTH_COLUMN, Result, Table, damage};
+use super::files::{FileEncoder, FileHandle, WrittenFile};
+use super::{Error, Lake, Result, Table, damage};
 use crate::cleaning::Rules;
-use crate::time::Month;
 
 const RULES_KEY: &str = "clientele.cleaningRules";
 const MAX_RETRIES: usize = 200;
@@ -278,14 +277,19 @@ impl Snapshot {
         Ok(true)
     }
 
-    /// Writes `batch`, whose columns are those of [`Table::file_schema`], as a file that [`Snapshot::append`] and
-    /// [`Snapshot::append_from`] take; rows of `orders` are all of one `month`.
+    /// Puts a file into the lake that [`Snapshot::append`] and [`Snapshot::append_from`] take.
     ///
     /// # Errors
-    /// When the rows do not fit or the storage refuses.
-    pub async fn write(&self, batch: &RecordBatch, month: Option<Month>) -> Result<WrittenFile> {
-        let partition = month.map(|month| (MONTH_COLUMN.to_owned(), month.to_string()));
-        write_small_file(&self.lake, self.table, partition, batch).await
+    /// When the storage refuses.
+    pub async fn put(&self, file: FileEncoder) -> Result<WrittenFile> {
+        file.put(&self.lake).await
+    }
+
+    /// `batch`, whose columns are those of [`Table::file_schema`], as a file of its own.
+    pub(super) async fn write(&self, batch: &RecordBatch) -> Result<WrittenFile> {
+        let mut file = FileEncoder::new(self.table, None)?;
+        file.write(batch)?;
+        self.put(file).await
     }
 
     /// Replaces every row by those of `batch`, in one commit; in none when there are no rows before and after.
@@ -297,7 +301,7 @@ impl Snapshot {
         let written = match batch.num_rows() {
             0 if files.is_empty() => return Ok(()),
             0 => None,
-            _ => Some(write_small_file(&self.lake, self.table, None, batch).await?),
+            _ => Some(self.write(batch).await?),
         };
         let now = chrono::Utc::now().timestamp_millis();
         let removed = files.into_iter().map(|file| {
@@ -318,7 +322,7 @@ impl Snapshot {
     /// # Errors
     /// When the file cannot be written or the commit is refused.
     pub async fn append_rows(&mut self, batch: &RecordBatch) -> Result<()> {
-        let written = write_small_file(&self.lake, self.table, None, batch).await?;
+        let written = self.write(batch).await?;
         self.append(vec![written], None).await
     }
 

@@ -18,8 +18,8 @@ use crate::worker::port::Committed;
 /// How often the group's committed offsets are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Lines are written to files of about so much text; they become a tenth of it.
-const FILE_BYTES: usize = 24 << 20;
+/// Lines are encoded when there is so much text of them; it becomes a tenth.
+const PIECE_BYTES: usize = 4 << 20;
 
 /// Archives the partitions of one process; made and used on a thread of its own.
 pub struct Archiver {
@@ -173,7 +173,7 @@ impl Archiver {
             }
             let Some(record) = record else { return Ok(()) };
             lines.push(record, &settings.reading);
-            if lines.bytes() >= FILE_BYTES { vault.write(&mut lines, &mut pending) } else { Ok(()) }
+            if lines.bytes() >= PIECE_BYTES { vault.write(&mut lines, &mut pending) } else { Ok(()) }
         })?;
         vault.write(&mut lines, &mut pending)?;
         // Only now: what was read is the topic's that had this id before and has it still.

@@ -1,9 +1,15 @@
 //! The archive's side of the lake: how far a partition is archived, and the two commits that bring it on.
 
-use data::lake::{Appended, Lake, Snapshot, SourceRow, Table, WrittenFile};
+use std::collections::BTreeMap;
+
+use data::lake::{Appended, FileEncoder, Lake, Snapshot, SourceRow, Table, WrittenFile};
+use data::time::Month;
 use tokio::runtime::Handle;
 
 use super::{Lines, Result};
+
+/// Files become about so large, unless a span ends before.
+const FILE_BYTES: usize = 4 << 20;
 
 /// The tables that the archive writes, for callers outside the async runtime.
 pub struct Vault {
@@ -27,11 +33,13 @@ pub struct Progress {
     pub refused: Option<i64>,
 }
 
-/// A span written, not committed.
-#[derive(Debug, Default)]
+/// A span that is being written, not committed.
+#[derive(Default)]
 pub struct Pending {
-    pub orders: Vec<WrittenFile>,
-    pub refused: Vec<WrittenFile>,
+    /// The file of each month that orders go into; without a month, the one of refused lines.
+    open: BTreeMap<Option<Month>, FileEncoder>,
+    orders: Vec<WrittenFile>,
+    refused: Vec<WrittenFile>,
     pub rows: u64,
     pub refused_rows: u64,
 }
@@ -82,15 +90,31 @@ impl Vault {
     /// When the lake refuses.
     pub fn write(&mut self, lines: &mut Lines, pending: &mut Pending) -> Result<()> {
         let batches = lines.take()?;
+        let orders = batches.orders.into_iter().map(|(month, rows)| (Some(month), rows));
+        for (month, rows) in orders.chain(batches.refused.map(|rows| (None, rows))) {
+            *(if month.is_some() { &mut pending.rows } else { &mut pending.refused_rows }) += rows.num_rows() as u64;
+            let table = if month.is_some() { Table::Orders } else { Table::RejectedOrders };
+            let mut file = match pending.open.remove(&month) {
+                Some(file) => file,
+                None => FileEncoder::new(table, month)?,
+            };
+            file.write(&rows)?;
+            if file.bytes() < FILE_BYTES {
+                pending.open.insert(month, file);
+            } else {
+                self.put(month, file, pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, month: Option<Month>, file: FileEncoder, pending: &mut Pending) -> Result<()> {
         let (runtime, tables) = self.tables()?;
-        for (month, rows) in &batches.orders {
-            pending.rows += rows.num_rows() as u64;
-            pending.orders.push(runtime.block_on(tables.orders.write(rows, Some(*month)))?);
-        }
-        if let Some(rows) = &batches.refused {
-            pending.refused_rows += rows.num_rows() as u64;
-            pending.refused.push(runtime.block_on(tables.rejected.write(rows, None))?);
-        }
+        let (table, files) = match month {
+            Some(_) => (&tables.orders, &mut pending.orders),
+            None => (&tables.rejected, &mut pending.refused),
+        };
+        files.push(runtime.block_on(table.put(file))?);
         Ok(())
     }
 
@@ -99,23 +123,37 @@ impl Vault {
     ///
     /// # Errors
     /// When the lake refuses. The commit may have been made all the same: look again.
-    pub fn commit(&mut self, row: &SourceRow, progress: Progress, to: i64, pending: Pending) -> Result<Outcome> {
-        let id = SourceRow::application_id(&row.source_id);
-        if self.commit_refused(&id, progress, to, pending.refused)? == Outcome::Overtaken {
+    pub fn commit(&mut self, row: &SourceRow, progress: Progress, to: i64, mut pending: Pending) -> Result<Outcome> {
+        if self.commit_refused(row, progress, to, &mut pending)? == Outcome::Overtaken {
             return Ok(Outcome::Overtaken);
         }
+        let id = SourceRow::application_id(&row.source_id);
         let (runtime, tables) = self.tables()?;
         let appended = runtime.block_on(tables.orders.append_from(pending.orders, &id, progress.archived, to))?;
         Ok(outcome(appended))
     }
 
-    /// Without refused lines there is nothing to commit: those that follow begin further on.
-    fn commit_refused(&mut self, id: &str, progress: Progress, to: i64, files: Vec<WrittenFile>) -> Result<Outcome> {
-        if files.is_empty() {
+    /// The first half of [`Vault::commit`]. Without refused lines there is nothing to commit: those that follow begin further
+    /// on.
+    ///
+    /// # Errors
+    /// As those of [`Vault::commit`].
+    pub fn commit_refused(
+        &mut self,
+        row: &SourceRow,
+        progress: Progress,
+        to: i64,
+        pending: &mut Pending,
+    ) -> Result<Outcome> {
+        for (month, file) in std::mem::take(&mut pending.open) {
+            self.put(month, file, pending)?;
+        }
+        if pending.refused.is_empty() {
             return Ok(Outcome::Done);
         }
+        let (id, files) = (SourceRow::application_id(&row.source_id), std::mem::take(&mut pending.refused));
         let (runtime, tables) = self.tables()?;
-        Ok(outcome(runtime.block_on(tables.rejected.append_from(files, id, progress.refused, to))?))
+        Ok(outcome(runtime.block_on(tables.rejected.append_from(files, &id, progress.refused, to))?))
     }
 
     fn tables(&mut self) -> Result<(&Handle, &mut Tables)> {

@@ -113,11 +113,7 @@ fn eo_8_killed_between_the_two_commits_it_goes_on() {
     let mut pending = Pending::default();
     vault.write(&mut kept, &mut pending).expect("written");
     let progress = vault.progress(&row).expect("progress");
-    let id = SourceRow::application_id(&row.source_id);
-    world.runtime.block_on(async {
-        let mut rejected = world.lake().snapshot(Table::RejectedOrders, None).await.expect("a lake").expect("a table");
-        rejected.append_from(pending.refused, &id, progress.refused, 120).await.expect("committed");
-    });
+    assert_eq!(vault.commit_refused(&row, progress, 120, &mut pending).expect("committed"), Outcome::Done);
     assert_eq!(archived(&world), [vec![], expected(&world, 120)[1].clone()]);
 
     // Its successor may be told of an earlier cell, by a group that has come less far, and then of later ones.
