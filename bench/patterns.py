@@ -180,6 +180,7 @@ class Speed(speed.Speed):
         config = bench.folder / f"{name}.toml"
         topics = ["orders_by_customer", "orders_enriched", "customer_state", "segment_changes", "clickstream_by_user"]
         topics += ["order_events", "order_events_by_user", "rule_state", "rule_segments", "alert_state", "alerts"]
+        topics += ["clickstream_by_field", "alert_state_by_field"]
         lines = [f'{topic} = "{name}-{topic}"' for topic in topics]
         config.write_text("\n".join(["[topics]", 'orders = "no-orders"', f'clickstream = "{clicks}"', *lines, ""]))
         self.alerts = f"{name}-alerts"

@@ -13,6 +13,8 @@ pub const SEGMENT_CHANGES: &str = "segment-changes";
 pub const CLICKSTREAM: &str = "clickstream";
 /// `clickstream` keyed by user, where the original is keyed otherwise.
 pub const CLICKSTREAM_BY_USER: &str = "clickstream-by-user";
+/// Clicks by the fields, other than their user, whose patterns want them.
+pub const CLICKSTREAM_BY_FIELD: &str = "clickstream-by-field";
 /// Orders of the shop and what becomes of them.
 pub const ORDER_EVENTS: &str = "order-events";
 /// `order-events` keyed by user, where the original is keyed otherwise.
@@ -21,6 +23,8 @@ pub const ORDER_EVENTS_BY_USER: &str = "order-events-by-user";
 pub const RULE_STATE: &str = "rule-state";
 /// What patterns remember of each user; compacted.
 pub const ALERT_STATE: &str = "alert-state";
+/// What patterns remember of the values of other fields; compacted.
+pub const ALERT_STATE_BY_FIELD: &str = "alert-state-by-field";
 /// Matches of patterns, as CloudEvents.
 pub const ALERTS: &str = "alerts";
 /// Alerts that a webhook could not be told.
@@ -30,7 +34,7 @@ pub const RULE_SEGMENTS: &str = "rule-segments";
 /// Which rules are in force in each process, and which files were refused; compacted.
 pub const RULE_STATUS: &str = "rule-status";
 
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 17] = [
     ORDERS,
     ORDERS_BY_CUSTOMER,
     ORDERS_ENRICHED,
@@ -38,10 +42,12 @@ pub const ALL: [&str; 15] = [
     SEGMENT_CHANGES,
     CLICKSTREAM,
     CLICKSTREAM_BY_USER,
+    CLICKSTREAM_BY_FIELD,
     ORDER_EVENTS,
     ORDER_EVENTS_BY_USER,
     RULE_STATE,
     ALERT_STATE,
+    ALERT_STATE_BY_FIELD,
     ALERTS,
     WEBHOOKS_DLQ,
     RULE_SEGMENTS,

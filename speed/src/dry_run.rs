@@ -4,12 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use rules::{RuleError, explain, read_events};
+use rules::{RuleError, RuleSet, explain, read_events};
 use serde::Serialize;
 
 use crate::cli::DryRunArgs;
 use crate::error::{Error, Result};
-use crate::rulebook;
 
 /// What was found out about rule files.
 #[derive(Debug, Default, Serialize)]
@@ -40,7 +39,7 @@ impl From<RuleError> for Mistake {
 /// Checks rules as a run would.
 #[must_use]
 pub fn check(path: &Path) -> Checked {
-    match rulebook::load(path) {
+    match RuleSet::load(path) {
         Ok(rules) => Checked {
             features: rules.features.len(),
             scores: rules.scores.len(),
@@ -70,7 +69,7 @@ impl fmt::Display for Checked {
 /// # Errors
 /// When rules or events cannot be read. That nobody reads the output any more is none.
 pub fn dry_run(args: &DryRunArgs) -> Result<()> {
-    let rules = rules::RuleSet::load(&args.rules).map_err(Error::Rules)?;
+    let rules = RuleSet::load(&args.rules).map_err(Error::Rules)?;
     let events = read_events(&args.input)?;
     let report = rules::dry_run(&rules, &events, i64::from(args.lateness_ms))?;
     let mut out = io::BufWriter::new(io::stdout().lock());

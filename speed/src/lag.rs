@@ -23,7 +23,7 @@ impl LagWatch {
         let names = &plan.topics;
         let mut topics = vec![&names.orders, &names.orders_by_customer];
         if plan.rules.is_some() {
-            topics.extend([&names.clickstream, &names.clickstream_by_user]);
+            topics.extend([&names.clickstream, &names.clickstream_by_user, &names.clickstream_by_field]);
             topics.extend([&names.order_events, &names.order_events_by_user]);
         }
         Self { kafka, topics: topics.into_iter().cloned().collect(), shards: plan.shards.max(1) }

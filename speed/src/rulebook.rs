@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use rules::Difference;
-use rules::{Field, RuleError, RuleSet, Topic};
+use rules::{RuleError, RuleSet};
 use xxhash_rust::xxh3::Xxh3;
 
 /// How often the folder is looked at: a change holds within 2 s.
@@ -52,29 +52,6 @@ impl Rulebook {
     }
 }
 
-/// Reads and checks rules as this program can run them.
-///
-/// # Errors
-/// Every mistake.
-pub fn load(path: &Path) -> Result<RuleSet, Vec<RuleError>> {
-    let rules = RuleSet::load(path)?;
-    let users = ["user_id", "user_session"].map(|name| Topic::Clickstream.field(name));
-    let elsewhere = |key: Field| !users.contains(&Some(key));
-    let errors: Vec<_> = rules
-        .patterns
-        .iter()
-        .filter(|pattern| elsewhere(pattern.key))
-        .map(|pattern| RuleError {
-            file: path.display().to_string(),
-            line: 0,
-            field: format!("patterns.{}.key", pattern.id),
-            message: "live clicks are spread by user: use user_id or user_session here; a dry run knows every key"
-                .to_owned(),
-        })
-        .collect();
-    if errors.is_empty() { Ok(rules) } else { Err(errors) }
-}
-
 /// Looks at a folder of rules again and again.
 #[derive(Debug)]
 pub struct Watch {
@@ -98,7 +75,7 @@ impl Watch {
     /// Every mistake.
     pub fn open(path: &Path) -> Result<(Rulebook, Self), Vec<RuleError>> {
         let seen = fingerprint(path);
-        Ok((Rulebook::new(load(path)?, seen), Self { path: path.to_owned(), seen }))
+        Ok((Rulebook::new(RuleSet::load(path)?, seen), Self { path: path.to_owned(), seen }))
     }
 
     /// Reads the files if they changed, and puts them in force if they are good.
@@ -108,7 +85,7 @@ impl Watch {
             return Found::Unchanged;
         }
         self.seen = now;
-        match load(&self.path) {
+        match RuleSet::load(&self.path) {
             Ok(rules) => {
                 let difference = rules.since(&book.newest().rules);
                 book.put(rules, now);
@@ -165,13 +142,5 @@ mod tests {
         let Found::Changed(difference) = watch.look(&book) else { panic!("it is good") };
         assert_eq!((difference.unchanged, difference.added), (vec!["views".to_owned()], vec!["s".to_owned()]));
         assert_eq!(book.newest().number, 2);
-    }
-
-    #[test]
-    fn a_key_that_live_clicks_are_not_spread_by_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let text = "[patterns.p]\nkey = \"product_id\"\non_match = \"X\"\n[[patterns.p.stages]]\nname = \"a\"\n";
-        std::fs::write(folder.path().join("a.toml"), text).expect("written");
-        assert!(Watch::open(folder.path()).is_err_and(|errors| errors.len() == 1));
     }
 }

@@ -205,11 +205,14 @@ fn rule_topics(names: &TopicNames, shards: u32, ensure: &Ensure<'_>) -> std::res
         ensure(name, shards, &[])?;
         ensure(&data::topics::dead_letter(name), shards, &[])?;
     }
-    let fixed: [(&String, &[(&str, &str)]); 4] = [
+    let fixed: [(&String, &[(&str, &str)]); 6] = [
         (&names.clickstream_by_user, &forever),
+        // As long as the clicks that are copied into it.
+        (&names.clickstream_by_field, &[]),
         (&names.order_events_by_user, &forever),
         (&names.rule_state, &compacted),
         (&names.alert_state, &compacted),
+        (&names.alert_state_by_field, &compacted),
     ];
     for (name, configs) in fixed {
         let found = ensure(name, shards, configs)?;

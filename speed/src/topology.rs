@@ -6,7 +6,7 @@ use std::sync::Arc;
 use data::topics::dead_letter;
 
 use crate::frame::{Dispatch, Input, Operator, Patience, Stage, Task, TopicId, split_memo};
-use crate::operators::alerts::{self, Alerts};
+use crate::operators::alerts::{self, Alerts, AlertsByField};
 use crate::operators::behaviour::{self, Behaviour};
 use crate::operators::segments::{self, Reading, Segments, Settings, Shelf};
 use crate::rulebook::Rulebook;
@@ -37,12 +37,14 @@ pub struct TopicNames {
     pub segment_changes: String,
     pub clickstream: String,
     pub clickstream_by_user: String,
+    pub clickstream_by_field: String,
     pub order_events: String,
     pub order_events_by_user: String,
     pub rule_state: String,
     pub rule_segments: String,
     pub rule_status: String,
     pub alert_state: String,
+    pub alert_state_by_field: String,
     pub alerts: String,
     pub webhooks_dlq: String,
 }
@@ -58,12 +60,14 @@ impl Default for TopicNames {
             segment_changes: topics::SEGMENT_CHANGES.to_owned(),
             clickstream: topics::CLICKSTREAM.to_owned(),
             clickstream_by_user: topics::CLICKSTREAM_BY_USER.to_owned(),
+            clickstream_by_field: topics::CLICKSTREAM_BY_FIELD.to_owned(),
             order_events: topics::ORDER_EVENTS.to_owned(),
             order_events_by_user: topics::ORDER_EVENTS_BY_USER.to_owned(),
             rule_state: topics::RULE_STATE.to_owned(),
             rule_segments: topics::RULE_SEGMENTS.to_owned(),
             rule_status: topics::RULE_STATUS.to_owned(),
             alert_state: topics::ALERT_STATE.to_owned(),
+            alert_state_by_field: topics::ALERT_STATE_BY_FIELD.to_owned(),
             alerts: topics::ALERTS.to_owned(),
             webhooks_dlq: topics::WEBHOOKS_DLQ.to_owned(),
         }
@@ -86,12 +90,14 @@ impl TopicNames {
             ("topics.segment_changes", &self.segment_changes),
             ("topics.clickstream", &self.clickstream),
             ("topics.clickstream_by_user", &self.clickstream_by_user),
+            ("topics.clickstream_by_field", &self.clickstream_by_field),
             ("topics.order_events", &self.order_events),
             ("topics.order_events_by_user", &self.order_events_by_user),
             ("topics.rule_state", &self.rule_state),
             ("topics.rule_segments", &self.rule_segments),
             ("topics.rule_status", &self.rule_status),
             ("topics.alert_state", &self.alert_state),
+            ("topics.alert_state_by_field", &self.alert_state_by_field),
             ("topics.alerts", &self.alerts),
             ("topics.webhooks_dlq", &self.webhooks_dlq),
         ];
@@ -165,10 +171,25 @@ fn alerts(plan: &Plan, book: &Arc<Rulebook>, topology: &mut Topology) {
         by_key: topology.topic(&names.clickstream_by_user),
         dead_letters: None,
     };
-    let topics = alerts::Topics { state: topology.topic(&names.alert_state), alerts: topology.topic(&names.alerts) };
-    let book = Arc::clone(book);
+    let topics = alerts::Topics {
+        alerts: topology.topic(&names.alerts),
+        state: topology.topic(&names.alert_state),
+        by_field: topology.topic(&names.clickstream_by_field),
+        state_by_field: topology.topic(&names.alert_state_by_field),
+    };
+    let rules = Arc::clone(book);
     topology.add(plan, alerts::NAME, vec![input], topics.state, move |opening| {
-        Ok(Alerts::open(topics, opening.shard, &book.newest(), opening.memo)?)
+        Ok(Alerts::open(topics, (opening.shard, opening.shards), &rules.newest(), opening.memo)?)
+    });
+    let by_field = Input {
+        topic: topics.by_field,
+        name: names.clickstream_by_field.clone(),
+        by_key: topics.by_field,
+        dead_letters: Some(topology.topic(&dead_letter(&names.clickstream))),
+    };
+    let rules = Arc::clone(book);
+    topology.add(plan, alerts::BY_FIELD, vec![by_field], topics.state_by_field, move |opening| {
+        Ok(AlertsByField::open(topics, (opening.shard, opening.shards), &rules.newest())?)
     });
 }
 
@@ -292,11 +313,11 @@ impl Topology {
         self.operators.iter().any(|spec| spec.inputs.iter().any(|input| input.dead_letters == Some(topic)))
     }
 
-    /// Every input topic once.
+    /// Every topic that others write once.
     #[must_use]
     pub fn inputs(&self) -> Vec<TopicId> {
-        let mut inputs: Vec<_> =
-            self.operators.iter().flat_map(|spec| spec.inputs.iter().map(|input| input.topic)).collect();
+        let all = self.operators.iter().flat_map(|spec| &spec.inputs);
+        let mut inputs: Vec<_> = all.filter(|input| !input.is_by_key()).map(|input| input.topic).collect();
         inputs.sort_unstable();
         inputs.dedup();
         inputs

@@ -85,7 +85,8 @@ impl World {
         if is_speed {
             more = "[archive]\ninterval_seconds = 1\n";
             named.extend(["orders_by_customer", "clickstream", "clickstream_by_user", "order_events"]);
-            named.extend(["order_events_by_user", "rule_state", "alert_state"]);
+            named.extend(["clickstream_by_field", "order_events_by_user", "rule_state", "alert_state"]);
+            named.push("alert_state_by_field");
             if self.rules().exists() {
                 settings.push_str(&format!("rules = '{}'\n", self.rules().display()));
             }

@@ -37,6 +37,8 @@ pub enum Signal<'s> {
     Rules(&'s Arc<Edition>),
     /// No record of an earlier time is expected any more: timers up to here are due.
     Watermark(EventTime),
+    /// No record has ever come, and it was waited long enough for one.
+    Silence,
     /// The shard begins to follow these partitions, which have records to be read.
     Backlog(&'s [TopicPartition]),
     /// Time for postponed work, on at most so many keys.

@@ -18,6 +18,14 @@ pub struct Input {
     pub dead_letters: Option<TopicId>,
 }
 
+impl Input {
+    /// Whether its records are written by another operator, to the shards of their keys.
+    #[must_use]
+    pub fn is_by_key(&self) -> bool {
+        self.topic == self.by_key
+    }
+}
+
 /// Where a stage stands.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
@@ -105,7 +113,7 @@ impl<O: Operator> Task for Stage<O> {
             Err(refusal) => refuse(&refusal, out),
             Ok(event) => {
                 let home = partition_of(event.key.as_bytes(), self.dispatch.shards);
-                if home == self.dispatch.shard || forwarded {
+                if home == self.dispatch.shard || forwarded || input.is_by_key() {
                     self.watermarks.observe(origin.at, event.at);
                     self.operator.apply(&event, &origin, out);
                 } else {
@@ -130,6 +138,8 @@ impl<O: Operator> Task for Stage<O> {
     fn tick(&mut self, tick: &Tick, out: &mut Effects) {
         if let Some(watermark) = self.watermarks.advance(tick) {
             self.operator.signal(&Signal::Watermark(watermark), out);
+        } else if self.watermarks.is_silent(tick) {
+            self.operator.signal(&Signal::Silence, out);
         }
     }
 

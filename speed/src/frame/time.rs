@@ -16,7 +16,8 @@ use super::TopicPartition;
 #[derive(Debug)]
 pub struct Watermarks {
     patience: Patience,
-    /// The clock when it was looked at last.
+    /// The clock when it was looked at first, and last.
+    opened: Option<Duration>,
     looked: Duration,
     now: Clocks,
     /// As of the last commit: what an abort goes back to.
@@ -90,7 +91,7 @@ impl Watermarks {
         let reached = reached.map_or(EventTime::from_micros(i64::MIN), |reached| reached.watermark);
         let partitions = BTreeMap::new();
         let now = Clocks { partitions, before, awaited: BTreeSet::new(), awaiting: None, reached };
-        Self { patience, looked: Duration::ZERO, committed: now.clone(), now }
+        Self { patience, opened: None, looked: Duration::ZERO, committed: now.clone(), now }
     }
 
     /// These partitions have a backlog: event time waits for the first record of each, since it may be older than all that
@@ -116,6 +117,7 @@ impl Watermarks {
     /// The watermark at this moment, when it has moved. It never goes back.
     pub fn advance(&mut self, tick: &Tick) -> Option<EventTime> {
         let now = tick.now;
+        self.opened.get_or_insert(now);
         let quiet = if tick.caught_up { now.saturating_sub(self.looked).min(LONGEST_LOOK) } else { Duration::ZERO };
         self.looked = now;
         let Self { patience, now: clocks, .. } = self;
@@ -144,6 +146,14 @@ impl Watermarks {
             clocks.reached = watermark;
             watermark
         })
+    }
+
+    /// Whether there has been no event since it was made, and none before, for as long as a partition needs to be idle.
+    #[must_use]
+    pub fn is_silent(&self, tick: &Tick) -> bool {
+        let known = !self.now.partitions.is_empty() || self.now.before.is_some() || !self.now.awaited.is_empty();
+        let since = self.opened.map_or(Duration::ZERO, |opened| tick.now.saturating_sub(opened));
+        !known && tick.caught_up && since >= self.patience.idleness
     }
 
     /// What [`Watermarks::advance`] said last, and the newest event; `None` before the first.
@@ -257,6 +267,20 @@ mod tests {
         watermarks.observe(partition(1), second(50));
         assert_eq!(watermarks.advance(&clock(72)), None, "a straggler does not turn time back");
         assert_eq!(watermarks.reached(), Some(Reached { newest: second(130), watermark: second(165) }));
+    }
+
+    #[test]
+    fn silence_is_told_when_it_has_lasted() {
+        let mut watermarks = Watermarks::new(PATIENCE, None);
+        let mut silent_at = |seconds| {
+            assert_eq!(watermarks.advance(&clock(seconds)), None);
+            watermarks.is_silent(&clock(seconds))
+        };
+        assert_eq!([silent_at(10), silent_at(39), silent_at(40)], [false, false, true]);
+        assert!(!watermarks.is_silent(&Tick { caught_up: false, ..clock(41) }), "something is waiting to be read");
+        watermarks.observe(partition(0), second(100));
+        assert!(watermarks.advance(&clock(41)).is_some());
+        assert!(!watermarks.is_silent(&clock(200)));
     }
 
     #[test]

@@ -20,6 +20,34 @@ fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules/shipped")
 }
 
+/// A pattern whose events are of several users, hence of several shards.
+const CONTENDED: &str = r#"
+[patterns.contended]
+key = "product_id"
+within = "10 minutes"
+skip = "past_last"
+on_match = "CONTENDED"
+[[patterns.contended.stages]]
+name = "one"
+where = 'event.type == "cart"'
+[[patterns.contended.stages]]
+name = "other"
+follows = "followed_by"
+where = 'event.type == "cart" && event.user_id != one.first.user_id'
+"#;
+
+/// A folder with the shipped rules, and that pattern.
+fn with_contended(world: &World) -> PathBuf {
+    let folder = world.folder.path().join("rules");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for file in std::fs::read_dir(shipped()).expect("the rules") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), folder.join(file.file_name())).expect("copied");
+    }
+    std::fs::write(folder.join("contended.toml"), CONTENDED).expect("written");
+    folder
+}
+
 /// A click of one of 30 users, keyed by the user.
 fn click(number: i64) -> (Option<String>, String) {
     let user = format!("u{}", number % 30);
@@ -75,7 +103,8 @@ fn eo_1_alerts_and_segments_come_once_though_the_process_is_killed() {
     for (topic, partitions) in [(world.names().clickstream, 6), (world.names().order_events, 2)] {
         create_topic(&world.bootstrap, &topic, partitions, &[]).expect("a topic");
     }
-    let settings = format!("rules = '{}'\n", shipped().display());
+    let rules = with_contended(&world);
+    let settings = format!("rules = '{}'\n", rules.display());
     // More partitions than the three shards, and a backlog: none of it may count as late because another partition is read first.
     world.shop(0..450);
     let speed = Speed::start_as(&world, &settings);
@@ -95,7 +124,7 @@ fn eo_1_alerts_and_segments_come_once_though_the_process_is_killed() {
     // What comes a month later closes every window, for every user.
     let all = clicks_to_the_end(1_800);
     produce_all(&world.bootstrap, &world.names().clickstream, &all[1_800..]).expect("produced");
-    let wanted = wanted(&all);
+    let wanted = wanted(&rules, &all);
     assert!(wanted.len() > 50, "{}", wanted.len());
     world.until("every alert", || (world.committed(&alerts).len() >= wanted.len()).then_some(()));
     std::thread::sleep(Duration::from_secs(1));
@@ -217,8 +246,8 @@ fn clicks_to_the_end(count: i64) -> Vec<(Option<String>, String)> {
 }
 
 /// What a dry run finds in them.
-fn wanted(clicks: &[(Option<String>, String)]) -> BTreeMap<String, usize> {
-    let rules = RuleSet::load(&shipped()).expect("good rules");
+fn wanted(rules: &Path, clicks: &[(Option<String>, String)]) -> BTreeMap<String, usize> {
+    let rules = RuleSet::load(rules).expect("good rules");
     let read = |(_, json): &(Option<String>, String)| {
         Event::from_json(Topic::Clickstream, json.as_bytes(), "", 0).expect("a click")
     };
@@ -230,15 +259,16 @@ fn wanted(clicks: &[(Option<String>, String)]) -> BTreeMap<String, usize> {
 #[test]
 fn alerts_are_the_same_with_one_two_and_eight_partitions() {
     let clicks = clicks_to_the_end(900);
-    let wanted = wanted(&clicks);
-    assert!(wanted.len() > 30, "{}", wanted.len());
     for partitions in [1, 2, 8] {
         let Some(world) = World::new(&format!("alerts_by_{partitions}"), partitions) else { return };
         batch(&world, Some(&history()));
+        let rules = with_contended(&world);
+        let wanted = wanted(&rules, &clicks);
+        assert!(wanted.len() > 30, "{}", wanted.len());
         let names = world.names();
         create_topic(&world.bootstrap, &names.clickstream, partitions, &[]).expect("a topic");
         produce_all(&world.bootstrap, &names.clickstream, &clicks).expect("produced");
-        let speed = Speed::start_as(&world, &format!("rules = '{}'\n", shipped().display()));
+        let speed = Speed::start_as(&world, &format!("rules = '{}'\n", rules.display()));
         world.until("every alert", || (world.committed(&names.alerts).len() >= wanted.len()).then_some(()));
         std::thread::sleep(Duration::from_secs(1));
         assert_eq!(ids(&world.committed(&names.alerts)), wanted, "{partitions} partitions");
@@ -264,7 +294,7 @@ fn clicks_that_are_not_keyed_by_user_go_a_way_round_and_that_is_said() {
     world.until("the way round", || (counter(address, "clientele_speed_handed_on_total") > 100).then_some(()));
     std::thread::sleep(Duration::from_secs(3));
     produce_all(&world.bootstrap, &names.clickstream, &sent[300..]).expect("produced");
-    let wanted = wanted(&clicks);
+    let wanted = wanted(&shipped(), &clicks);
     world.until("every alert", || (world.committed(&names.alerts).len() >= wanted.len()).then_some(()));
     assert_eq!(ids(&world.committed(&names.alerts)), wanted);
     world.until("what is said", || speed.said().contains("clicks and order events by user").then_some(()));

@@ -55,12 +55,14 @@ impl World {
             segment_changes: name("changes"),
             clickstream: name("clicks"),
             clickstream_by_user: name("clicks-by-user"),
+            clickstream_by_field: name("clicks-by-field"),
             order_events: name("shop-orders"),
             order_events_by_user: name("shop-orders-by-user"),
             rule_state: name("rule-state"),
             rule_segments: name("rule-segments"),
             rule_status: name("rule-status"),
             alert_state: name("alert-state"),
+            alert_state_by_field: name("alert-state-by-field"),
             alerts: name("alerts"),
             webhooks_dlq: name("webhooks-dlq"),
         }
@@ -69,7 +71,8 @@ impl World {
     pub fn config(&self) -> String {
         let names = self.names();
         let TopicNames { orders, orders_by_customer, orders_enriched, customer_state, segment_changes, .. } = &names;
-        let TopicNames { clickstream, clickstream_by_user, order_events, order_events_by_user, .. } = &names;
+        let TopicNames { clickstream, clickstream_by_user, clickstream_by_field, order_events, .. } = &names;
+        let TopicNames { order_events_by_user, alert_state_by_field, .. } = &names;
         let TopicNames { rule_state, rule_segments, rule_status, alert_state, alerts, webhooks_dlq, .. } = &names;
         let (lake, brokers) = (self.lake_path(), &self.bootstrap);
         let lake = lake.display();
@@ -78,7 +81,8 @@ impl World {
             "lake = '{lake}'\ngroup = '{orders}'\n[kafka]\nbrokers = '{brokers}'\n{more}[archive]\ninterval_seconds = 1\n[topics]\n\
              orders = '{orders}'\norders_by_customer = '{orders_by_customer}'\norders_enriched = '{orders_enriched}'\n\
              customer_state = '{customer_state}'\nsegment_changes = '{segment_changes}'\n\
-             clickstream = '{clickstream}'\nclickstream_by_user = '{clickstream_by_user}'\norder_events = '{order_events}'\n\
+             clickstream = '{clickstream}'\nclickstream_by_user = '{clickstream_by_user}'\n\
+             clickstream_by_field = '{clickstream_by_field}'\nalert_state_by_field = '{alert_state_by_field}'\norder_events = '{order_events}'\n\
              order_events_by_user = '{order_events_by_user}'\nrule_state = '{rule_state}'\nrule_segments = '{rule_segments}'\n\
              rule_status = '{rule_status}'\nalert_state = '{alert_state}'\nalerts = '{alerts}'\n\
              webhooks_dlq = '{webhooks_dlq}'\n"

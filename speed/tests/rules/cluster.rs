@@ -7,9 +7,11 @@ use std::time::Duration;
 use data::base::Base;
 use data::kafka::partition_of;
 use data::{DateFormat, EventTime};
-use rules::{RuleSet, Topic};
+use rules::RuleSet;
 use serde_json::Value;
-use speed::frame::{Decoding, Effects, EpochEnd, Patience, Record, Signal, Target, Task, Tick, TopicPartition};
+use speed::frame::{
+    Decoding, Effects, EpochEnd, Patience, Record, Signal, Target, Task, Tick, TopicId, TopicPartition,
+};
 use speed::operators::segments::{Reading, Shelf};
 use speed::rulebook::Rulebook;
 use speed::topology::{Opening, Plan, TopicNames, Topology, topology};
@@ -30,10 +32,21 @@ type Written = (String, String, Option<Vec<u8>>);
 pub struct Cluster {
     topology: Topology,
     book: Arc<Rulebook>,
-    shards: Vec<Vec<(usize, Happened)>>,
+    /// What each shard reads: the record's number in the whole log, and the record.
+    shards: Vec<Vec<(usize, Fed)>>,
+    /// The clicks that shards hand on by their fields, by the shard that reads them.
+    by_field: Vec<Vec<(usize, Fed)>>,
     /// At which record of the whole log the rules change, and into what.
     pub reload: Option<(usize, RuleSet)>,
     log: Vec<Written>,
+}
+
+/// A record as it is read.
+#[derive(Clone, Debug)]
+struct Fed {
+    topic: TopicId,
+    key: Vec<u8>,
+    value: Vec<u8>,
 }
 
 /// What an operator left with its last commit.
@@ -71,20 +84,28 @@ impl Cluster {
             },
             rules: Some(Arc::clone(&book)),
         };
+        let mut topology = topology(&plan);
         let mut by_shard = vec![Vec::new(); shards as usize];
         for (number, one) in happened.iter().enumerate() {
-            by_shard[partition_of(one.user.as_bytes(), shards) as usize].push((number, one.clone()));
+            let topic = topology.topic(one.topic.name());
+            let fed = Fed { topic, key: one.user.clone().into_bytes(), value: one.json.clone().into_bytes() };
+            by_shard[partition_of(one.user.as_bytes(), shards) as usize].push((number, fed));
         }
-        Self { topology: topology(&plan), book, shards: by_shard, reload: None, log: Vec::new() }
+        let by_field = vec![Vec::new(); shards as usize];
+        Self { topology, book, shards: by_shard, by_field, reload: None, log: Vec::new() }
     }
 
-    /// Runs shard after shard; `fate` decides about each epoch.
+    /// Runs shard after shard, each with what users did; and again, with what it was handed on by fields. `fate` decides
+    /// about each epoch.
     pub fn run(&mut self, fate: &mut dyn FnMut(&mut Chance) -> Fate) {
         let first = self.book.newest();
-        for shard in 0..self.shards.len() {
-            self.book.put(first.rules.clone(), first.fingerprint);
-            let mut chance = Chance::new(shard as u64 + 77);
-            self.run_shard(shard, &mut chance, fate);
+        for _ in 0..2 {
+            for shard in 0..self.shards.len() {
+                self.book.put(first.rules.clone(), first.fingerprint);
+                let mut chance = Chance::new(shard as u64 + 77);
+                self.run_shard(shard, &mut chance, fate);
+            }
+            self.shards.clone_from(&self.by_field);
         }
     }
 
@@ -108,8 +129,8 @@ impl Cluster {
                 tasks.iter_mut().for_each(|(_, task)| task.signal(&Signal::Rules(&edition), &mut out));
             }
             let end = (position + usize::try_from(chance.below(9)).expect("small")).min(records.len());
-            for (offset, (_, happened)) in records.iter().enumerate().take(end).skip(position) {
-                self.hand_over(&mut tasks, shard, offset, happened, &mut out);
+            for (offset, (_, fed)) in records.iter().enumerate().take(end).skip(position) {
+                hand_over(&mut tasks, shard, offset, fed, &mut out);
                 if chance.below(3) == 0 {
                     clock += 1;
                     tick(&mut tasks, clock, &mut out);
@@ -167,34 +188,17 @@ impl Cluster {
         tasks
     }
 
-    fn hand_over(
-        &self,
-        tasks: &mut [(usize, Box<dyn Task>)],
-        shard: usize,
-        offset: usize,
-        happened: &Happened,
-        out: &mut Effects,
-    ) {
-        let name = if happened.topic == Topic::Clickstream { "clickstream" } else { "order-events" };
-        let topic = self.topology.operators.iter().flat_map(|spec| &spec.inputs).find(|input| input.name == name);
-        let topic = topic.expect("an input").topic;
-        let record = Record {
-            at: TopicPartition { topic, partition: u32::try_from(shard).expect("small") },
-            offset: i64::try_from(offset).expect("small"),
-            timestamp: EventTime::from_micros(0),
-            key: Some(happened.user.as_bytes()),
-            value: Some(happened.json.as_bytes()),
-            origin: None,
-            decoded: Decoding::default(),
-        };
-        tasks.iter_mut().for_each(|(_, task)| task.record(&record, 0, out));
-    }
-
     fn commit(&mut self, out: &Effects, left: &mut BTreeMap<usize, Left>, memos: Vec<(usize, String)>) {
         for record in out.records() {
             let topic = record.target.topic();
             let key = String::from_utf8(record.key.unwrap_or_default().to_vec()).expect("text");
             let value = record.value.map(<[u8]>::to_vec);
+            if let Target::Partition(_, shard) = record.target
+                && self.topology.name(topic) == "clickstream-by-field"
+            {
+                let fed = Fed { topic, key: key.clone().into_bytes(), value: value.clone().unwrap_or_default() };
+                self.by_field[shard as usize].push((0, fed));
+            }
             if let Target::Partition(..) = record.target
                 && let Some(operator) = self.topology.operators.iter().position(|spec| spec.changelog == topic)
             {
@@ -234,6 +238,19 @@ impl Cluster {
         }
         newest
     }
+}
+
+fn hand_over(tasks: &mut [(usize, Box<dyn Task>)], shard: usize, offset: usize, fed: &Fed, out: &mut Effects) {
+    let record = Record {
+        at: TopicPartition { topic: fed.topic, partition: u32::try_from(shard).expect("small") },
+        offset: i64::try_from(offset).expect("small"),
+        timestamp: EventTime::from_micros(0),
+        key: Some(&fed.key),
+        value: Some(&fed.value),
+        origin: None,
+        decoded: Decoding::default(),
+    };
+    tasks.iter_mut().for_each(|(_, task)| task.record(&record, 0, out));
 }
 
 /// As a shard does: timers, then postponed work.

@@ -1,30 +1,39 @@
-//! Finds the rules' patterns in the clicks of each user.
+//! Finds the rules' patterns in clicks.
+//!
+//! ```text
+//! clickstream ─▶ Alerts, by user ─▶ patterns over user_id, user_session ──────────────────────────▶ alerts
+//!                   └─ clicks by field, and how far time has come ─▶ AlertsByField, other patterns ─┘
+//! ```
 
-mod user;
+mod by_field;
+mod matching;
+mod memory;
 
 use std::sync::Arc;
 
-use compact_str::CompactString;
-use data::EventTime;
-use patterns::{Arrival, Matcher, Output};
-use rules::{Event, Group, Label, Topic};
+use data::kafka::partition_of;
+use rules::{Event, Field, Topic};
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{
-    Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, Timers, TopicId,
-};
-use crate::operators::events::{self, micros};
+use crate::frame::{Decoded, Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target, TopicId};
+use crate::operators::events;
 use crate::rulebook::Edition;
-pub use user::User;
+use by_field::Message;
+pub use by_field::{AlertsByField, NAME as BY_FIELD};
+use matching::{Matching, is_of_user};
 
 /// Its name in a topology, by which its memos are kept.
 pub const NAME: &str = "alerts";
+/// The shards are told how far time has come in steps of so many milliseconds.
+const STEP: i64 = 1_000;
 
-/// The topics of the operator.
+/// The topics of the operators.
 #[derive(Clone, Copy, Debug)]
 pub struct Topics {
-    pub state: TopicId,
     pub alerts: TopicId,
+    pub state: TopicId,
+    pub by_field: TopicId,
+    pub state_by_field: TopicId,
 }
 
 /// What must outlive a crash beside the users.
@@ -32,86 +41,77 @@ pub struct Topics {
 struct Memo {
     /// Events up to this time, in milliseconds, are matched.
     watermark: i64,
+    /// What was said of it last to those who match by other fields.
+    #[serde(default)]
+    said: Option<Said>,
 }
 
-/// Patterns over clicks, for one shard.
+/// How far time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// There have been no events, and nobody needs to wait for the first.
+    Silent,
+    /// Every click up to this time, in milliseconds, has been handed on.
+    Reached(i64),
+}
+
+/// Patterns over the clicks of each user, for one shard. Clicks that other patterns want go to the shards of their keys.
 #[derive(Debug)]
 pub struct Alerts {
-    topics: Topics,
+    matching: Matching,
+    by_field: TopicId,
     shard: u32,
-    book: Book,
-    users: KeyedState<User>,
-    timers: Timers,
+    shards: u32,
+    /// By which clicks are wanted elsewhere.
+    fields: Vec<Field>,
     memo: Memo,
     committed: Memo,
 }
 
-/// The rules in force, with what matches them.
-#[derive(Debug)]
-pub struct Book {
-    edition: Arc<Edition>,
-    groups: Vec<(Group, Matcher<Event>)>,
-    labels: Arc<Vec<Label>>,
-}
-
-impl Book {
-    fn new(edition: &Arc<Edition>) -> Result<Self, String> {
-        let with_matcher = |group: Group| {
-            let matcher = group.matcher(&edition.rules).map_err(|error| error.to_string())?;
-            Ok((group, matcher))
-        };
-        let groups = edition.rules.groups().into_iter().map(with_matcher).collect::<Result<Vec<_>, String>>()?;
-        let labels = Arc::new(groups.iter().map(|(group, _)| group.label(&edition.rules)).collect());
-        Ok(Self { edition: Arc::clone(edition), groups, labels })
-    }
-}
-
 impl Alerts {
-    /// Opens a shard where `memo` left it.
+    /// Opens a shard, of so many, where `memo` left it.
     ///
     /// # Errors
     /// When the memo cannot be read.
-    pub fn open(topics: Topics, shard: u32, edition: &Arc<Edition>, memo: Option<&str>) -> Result<Self, String> {
-        let begin = || Ok(Memo { watermark: i64::MIN });
+    pub fn open(
+        topics: Topics,
+        (shard, shards): (u32, u32),
+        edition: &Arc<Edition>,
+        memo: Option<&str>,
+    ) -> Result<Self, String> {
+        let begin = || Ok(Memo { watermark: i64::MIN, said: None });
         let memo: Memo = memo.map_or_else(begin, serde_json::from_str).map_err(|e| e.to_string())?;
-        let (users, timers) = (KeyedState::default(), Timers::default());
-        Ok(Self { topics, shard, book: Book::new(edition)?, users, timers, memo, committed: memo })
+        let state = Target::Partition(topics.state, shard);
+        let matching = Matching::new(topics.alerts, state, is_of_user, edition)?;
+        let fields = wanted(edition);
+        Ok(Self { matching, by_field: topics.by_field, shard, shards, fields, memo, committed: memo })
     }
 
-    /// Matches all that time has reached.
-    fn advance(&mut self, out: &mut Effects) {
-        let watermark = self.memo.watermark;
-        let Some(reached) = micros(rules::EventTime(watermark)) else { return };
-        while let Some((_, key)) = self.timers.take_due(reached) {
-            let Self { users, book, timers, topics, .. } = self;
-            if users.get(&key).is_none() {
-                continue;
-            }
-            let user = users.entry(&key, || User::new(&book.labels));
-            user.arrange(&book.edition.rules, &book.groups, &book.labels);
-            user.wake = None;
-            for ((group, matcher), states) in book.groups.iter_mut().zip(&mut user.groups) {
-                for (sub_key, state) in states.iter_mut() {
-                    matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
-                        if let Output::Shed { runs, .. } = output {
-                            out.counted.shed += runs as u64;
-                        }
-                        let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
-                        out.emit(Target::ByKey(topics.alerts), key.as_bytes(), |out| {
-                            // Writing to memory does not fail.
-                            let _ = serde_json::to_writer(out, &alert.cloud_event());
-                        });
-                    });
-                }
-                states.retain(|(_, state)| !state.is_empty());
-            }
-            if user.is_empty() {
-                users.remove(&key);
-            } else {
-                user.set_timer(&key, &book.groups, timers);
-            }
+    /// Tells every shard how far time has come here, unless it was told lately.
+    fn say(&mut self, said: Said, out: &mut Effects) {
+        let news = match (self.memo.said, said) {
+            (Some(Said::Reached(before)), Said::Reached(now)) => now.saturating_sub(before) >= STEP,
+            (before, now) => before.is_none_or(|before| before == Said::Silent && now != Said::Silent),
+        };
+        if self.fields.is_empty() || !news {
+            return;
+        }
+        self.memo.said = Some(said);
+        for shard in 0..self.shards {
+            Message::Time { of: self.shard, said }.emit(Target::Partition(self.by_field, shard), b"", out);
         }
     }
+}
+
+/// The fields, other than those of a user, by which patterns want clicks.
+fn wanted(edition: &Edition) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for group in edition.rules.groups() {
+        if !is_of_user(group.key) && !fields.contains(&group.key) {
+            fields.push(group.key);
+        }
+    }
+    fields
 }
 
 impl Operator for Alerts {
@@ -123,89 +123,55 @@ impl Operator for Alerts {
 
     fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, out: &mut Effects) {
         let (_, ref click) = event.event;
-        let Self { users, book, timers, memo, .. } = self;
-        if book.groups.is_empty() {
+        self.matching.push(&event.key, None, click, self.memo.watermark, out);
+        if click.at().0 <= self.memo.watermark {
             return;
         }
-        // What is late changes nothing, not even the user's record.
-        if click.at().0 <= memo.watermark {
-            out.counted.late += 1;
-            return;
-        }
-        let user = users.entry(&event.key, || User::new(&book.labels));
-        user.arrange(&book.edition.rules, &book.groups, &book.labels);
-        for ((group, matcher), states) in book.groups.iter().zip(&mut user.groups) {
-            let sub_key = click.key(group.key);
-            if sub_key.is_empty() {
-                continue;
+        for field in &self.fields {
+            let value = click.key(*field);
+            if !value.is_empty() {
+                let key = by_field::key(*field, &value);
+                let home = partition_of(key.as_bytes(), self.shards);
+                let message = Message::Click(click.clone());
+                message.emit(Target::Partition(self.by_field, home), key.as_bytes(), out);
             }
-            let place = states.iter().position(|(known, _)| *known == *sub_key).unwrap_or_else(|| {
-                states.push((CompactString::from(&*sub_key), patterns::KeyState::default()));
-                states.len() - 1
-            });
-            if let Some((_, state)) = states.get_mut(place) {
-                let arrival = matcher.push(state, click.at().0, click.clone(), memo.watermark);
-                debug_assert_ne!(arrival, Arrival::Late, "it was compared with the watermark above");
-                out.counted.shed += u64::from(arrival == Arrival::Full);
-            }
-        }
-        if user.wake.is_none_or(|wake| event.at < wake) {
-            user.set_timer(&event.key, &book.groups, timers);
         }
     }
 
     fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
         match signal {
-            Signal::Rules(edition) if edition.number != self.book.edition.number => {
-                // Rules that cannot be compiled are refused where they are read.
-                if let Ok(book) = Book::new(edition) {
-                    self.book = book;
-                }
+            Signal::Rules(edition) => {
+                self.matching.take(edition);
+                self.fields = wanted(edition);
             }
             Signal::Watermark(at) => {
                 // Nothing earlier than `at` is expected; what happens then still may come.
                 self.memo.watermark = self.memo.watermark.max(at.micros().saturating_sub(1).div_euclid(1000));
-                self.advance(out);
+                self.matching.reach(self.memo.watermark, out);
+                self.say(Said::Reached(self.memo.watermark), out);
             }
-            Signal::Rules(_) | Signal::Publication(_) | Signal::Backlog(_) | Signal::Work { .. } => {}
+            Signal::Silence => self.say(Said::Silent, out),
+            Signal::Publication(_) | Signal::Backlog(_) | Signal::Work { .. } => {}
         }
     }
 
     fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
-        if let Some(wake) = self.users.get(key).and_then(|user| user.wake) {
-            self.timers.cancel(wake, key);
-        }
-        let Book { edition, groups, labels } = &self.book;
-        let mut user = value.map(|value| User::read(value, &edition.rules, groups, labels)).transpose()?;
-        if let Some(user) = &mut user {
-            user.set_timer(key, groups, &mut self.timers);
-        }
-        self.users.restore(key, user);
-        Ok(())
+        self.matching.restore(key, value)
     }
 
     fn end_epoch(&mut self, end: EpochEnd<'_>, out: &mut Effects) {
         match end {
             EpochEnd::Flush { memo } => {
-                let target = Target::Partition(self.topics.state, self.shard);
-                for (key, user) in self.users.changes() {
-                    match user {
-                        Some(user) => out.emit(target, key.as_bytes(), |out| user.write(out)),
-                        None => out.delete(target, key.as_bytes()),
-                    }
-                }
+                self.matching.flush(out);
                 *memo = serde_json::to_string(&self.memo).unwrap_or_default();
             }
             EpochEnd::Committed => {
-                self.users.commit();
+                self.matching.commit();
                 self.committed = self.memo;
             }
             EpochEnd::Aborted => {
-                self.users.roll_back();
-                (self.memo, self.timers) = (self.committed, Timers::default());
-                let due: Vec<(EventTime, CompactString)> =
-                    self.users.keys().filter_map(|key| Some((self.users.get(key)?.wake?, key.clone()))).collect();
-                due.iter().for_each(|(wake, key)| self.timers.set(*wake, key));
+                self.matching.roll_back();
+                self.memo = self.committed;
             }
         }
     }

@@ -176,7 +176,7 @@ impl Operator for Behaviour {
             }
             Signal::Watermark(at) => self.observe(*at, false, out),
             Signal::Work { budget } => self.work(*budget, out),
-            Signal::Publication(_) | Signal::Backlog(_) => {}
+            Signal::Publication(_) | Signal::Backlog(_) | Signal::Silence => {}
         }
     }
 

@@ -309,7 +309,8 @@ impl Operator for Segments {
                 self.turn(view, Cause::Publication, out);
             }
             Signal::Work { budget } => self.work(*budget, out),
-            Signal::Publication(_) | Signal::Rules(_) | Signal::Watermark(_) | Signal::Backlog(_) => {}
+            Signal::Publication(_) | Signal::Rules(_) | Signal::Watermark(_) | Signal::Backlog(_) | Signal::Silence => {
+            }
         }
     }
 

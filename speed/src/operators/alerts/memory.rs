@@ -1,4 +1,4 @@
-//! What patterns remember of a user.
+//! What patterns remember of a key.
 
 use std::sync::Arc;
 
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::frame::Timers;
 use crate::operators::events::micros;
 
-/// A user's state: for each group of patterns, and each key of that group which belongs to the user.
+/// What patterns remember of a user, or of a field's value: for each group of patterns, and each key of that group which
+/// belongs to it.
 #[derive(Clone, Debug)]
-pub struct User {
+pub struct Memory {
     /// What `groups` are.
     labels: Arc<Vec<Label>>,
     pub groups: Vec<Vec<(CompactString, KeyState<Event>)>>,
@@ -22,8 +23,8 @@ pub struct User {
 }
 
 #[derive(Serialize)]
-struct Written<'u> {
-    labels: &'u [Label],
+struct Written<'m> {
+    labels: &'m [Label],
     groups: Vec<Vec<(CompactString, Saved<Event>)>>,
 }
 
@@ -33,7 +34,7 @@ struct Read {
     groups: Vec<Vec<(CompactString, Saved<Event>)>>,
 }
 
-impl User {
+impl Memory {
     pub fn new(labels: &Arc<Vec<Label>>) -> Self {
         Self { labels: Arc::clone(labels), groups: labels.iter().map(|_| Vec::new()).collect(), wake: None }
     }
@@ -75,8 +76,8 @@ impl User {
         labels: &Arc<Vec<Label>>,
     ) -> Result<Self, String> {
         let mut read: Read = rmp_serde::from_slice(value).map_err(|error| error.to_string())?;
-        let mut user = Self::new(labels);
-        for (((group, matcher), label), states) in groups.iter().zip(labels.iter()).zip(&mut user.groups) {
+        let mut memory = Self::new(labels);
+        for (((group, matcher), label), states) in groups.iter().zip(labels.iter()).zip(&mut memory.groups) {
             let Some(place) = same_group(&read.labels, label) else { continue };
             let (Some(saved), Some(old)) = (read.groups.get_mut(place).map(std::mem::take), read.labels.get(place))
             else {
@@ -91,7 +92,7 @@ impl User {
                 }
             }
         }
-        Ok(user)
+        Ok(memory)
     }
 
     /// Writes it to the changelog, in MessagePack.

@@ -1,0 +1,177 @@
+//! Patterns over the clicks of a product, a brand or any field that users share.
+//!
+//! Every shard hands its clicks on to the shards of the fields' values, and behind them how far time has come with it. What
+//! comes from a shard comes in order, so what happens up to the least of these times is here; a shard that stands still, or
+//! is on its way to another process, is waited for, and no click is late because of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use data::EventTime;
+use rules::{Event, Field, Topic};
+use serde::{Deserialize, Serialize};
+
+use super::matching::{Matching, is_of_user};
+use super::{Said, Topics};
+use crate::frame::{Decoded, Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target};
+use crate::operators::events::micros;
+use crate::rulebook::Edition;
+
+/// Its name in a topology, by which its memos are kept.
+pub const NAME: &str = "alerts-by-field";
+/// The changelog's key of [`Times`]; the others have a field's name before the sign.
+const TIMES: &str = "=";
+
+/// What shards tell each other; in MessagePack.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Message {
+    /// A click of the record's key.
+    Click(Event),
+    /// How far time has come with the clicks of a shard.
+    Time { of: u32, said: Said },
+}
+
+impl Message {
+    pub(super) fn emit(&self, target: Target, key: &[u8], out: &mut Effects) {
+        out.emit(target, key, |out| {
+            // Writing to memory does not fail.
+            let _ = rmp_serde::encode::write(out, self);
+        });
+    }
+}
+
+/// The key of a field's value, such as `product_id=44600062`.
+pub(super) fn key(field: Field, value: &str) -> String {
+    format!("{}={value}", Topic::Clickstream.name_of(field))
+}
+
+fn field_of(key: &str) -> Option<Field> {
+    key.split_once('=').and_then(|(field, _)| Topic::Clickstream.field(field))
+}
+
+/// Patterns over clicks that are spread by a field, for one shard.
+#[derive(Debug)]
+pub struct AlertsByField {
+    matching: Matching,
+    state: Target,
+    shards: u32,
+    times: Times,
+    committed: Times,
+}
+
+/// How far time has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Times {
+    /// By shard.
+    said: BTreeMap<u32, Said>,
+    /// Events up to this time, in milliseconds, are matched.
+    watermark: i64,
+}
+
+impl AlertsByField {
+    /// Opens a shard, of so many.
+    ///
+    /// # Errors
+    /// When the rules cannot be compiled.
+    pub fn open(topics: Topics, (shard, shards): (u32, u32), edition: &Arc<Edition>) -> Result<Self, String> {
+        let state = Target::Partition(topics.state_by_field, shard);
+        let matching = Matching::new(topics.alerts, state, |key| !is_of_user(key), edition)?;
+        let times = Times { said: BTreeMap::new(), watermark: i64::MIN };
+        Ok(Self { matching, state, shards, committed: times.clone(), times })
+    }
+}
+
+impl Times {
+    /// Goes on to the least that was said, and says so. As long as one of the `shards` has said nothing, nothing is certain;
+    /// the silent ones are not waited for.
+    fn advance(&mut self, shards: u32) -> Option<i64> {
+        let reached = self.said.values().filter_map(|said| match said {
+            Said::Silent => None,
+            Said::Reached(at) => Some(*at),
+        });
+        let least = reached.min().filter(|least| self.said.len() >= shards as usize && *least > self.watermark)?;
+        self.watermark = least;
+        Some(least)
+    }
+}
+
+impl Operator for AlertsByField {
+    type Event<'r> = Heard;
+
+    fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, Heard>, Refusal> {
+        let malformed = |detail: &str| Refusal { reason: "malformed", detail: detail.to_owned() };
+        let key = record.key.map_or(Ok(""), std::str::from_utf8).map_err(|_| malformed("its key is no text"))?;
+        let message = rmp_serde::from_slice(record.value.unwrap_or_default());
+        let (event, at) = match message.map_err(|error| malformed(&error.to_string()))? {
+            Message::Time { of, said } => (Heard::Time { of, said }, EventTime::from_micros(i64::MIN)),
+            Message::Click(click) => {
+                let field = field_of(key).ok_or_else(|| malformed("its key is no field's value"))?;
+                let at = micros(click.at()).ok_or_else(|| malformed("its time is out of range"))?;
+                (Heard::Click(field, click), at)
+            }
+        };
+        Ok(Decoded { key: Cow::Borrowed(key), at, event })
+    }
+
+    fn apply(&mut self, event: &Decoded<'_, Heard>, _: &Origin, out: &mut Effects) {
+        match &event.event {
+            Heard::Click(field, click) => {
+                self.matching.push(&event.key, Some(*field), click, self.times.watermark, out)
+            }
+            Heard::Time { of, said } => {
+                self.times.said.insert(*of, *said);
+                if let Some(watermark) = self.times.advance(self.shards) {
+                    self.matching.reach(watermark, out);
+                }
+            }
+        }
+    }
+
+    /// Time is what the shards say, not what this one reads.
+    fn signal(&mut self, signal: &Signal<'_>, _: &mut Effects) {
+        if let Signal::Rules(edition) = signal {
+            self.matching.take(edition);
+        }
+    }
+
+    fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+        if key != TIMES {
+            return self.matching.restore(key, value);
+        }
+        if let Some(value) = value {
+            self.times = rmp_serde::from_slice(value).map_err(|error| error.to_string())?;
+            self.committed.clone_from(&self.times);
+        }
+        Ok(())
+    }
+
+    fn end_epoch(&mut self, end: EpochEnd<'_>, out: &mut Effects) {
+        match end {
+            EpochEnd::Flush { .. } => {
+                self.matching.flush(out);
+                if self.times != self.committed {
+                    out.emit(self.state, TIMES.as_bytes(), |out| {
+                        // Writing to memory does not fail.
+                        let _ = rmp_serde::encode::write(out, &self.times);
+                    });
+                }
+            }
+            EpochEnd::Committed => {
+                self.matching.commit();
+                self.committed.clone_from(&self.times);
+            }
+            EpochEnd::Aborted => {
+                self.matching.roll_back();
+                self.times.clone_from(&self.committed);
+            }
+        }
+    }
+}
+
+/// A message, understood.
+#[derive(Debug)]
+pub enum Heard {
+    Click(Field, Event),
+    Time { of: u32, said: Said },
+}

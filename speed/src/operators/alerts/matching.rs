@@ -1,0 +1,182 @@
+//! Patterns over the clicks of keys, whatever the keys are.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use data::EventTime;
+use patterns::{Arrival, KeyState, Matcher, Output};
+use rules::{Event, Field, Group, Label, Topic};
+
+use super::memory::Memory;
+use crate::frame::{Effects, KeyedState, Target, Timers, TopicId};
+use crate::operators::events::micros;
+use crate::rulebook::Edition;
+
+/// What the clicks of a user are brought together by.
+pub fn is_of_user(key: Field) -> bool {
+    ["user_id", "user_session"].iter().any(|name| Topic::Clickstream.field(name) == Some(key))
+}
+
+/// The rules in force, with what matches them.
+#[derive(Debug)]
+struct Book {
+    edition: Arc<Edition>,
+    groups: Vec<(Group, Matcher<Event>)>,
+    labels: Arc<Vec<Label>>,
+}
+
+impl Book {
+    fn new(edition: &Arc<Edition>, takes: fn(Field) -> bool) -> Result<Self, String> {
+        let with_matcher = |group: Group| {
+            let matcher = group.matcher(&edition.rules).map_err(|error| error.to_string())?;
+            Ok((group, matcher))
+        };
+        let groups = edition.rules.groups().into_iter().filter(|group| takes(group.key));
+        let groups = groups.map(with_matcher).collect::<Result<Vec<_>, String>>()?;
+        let labels = Arc::new(groups.iter().map(|(group, _)| group.label(&edition.rules)).collect());
+        Ok(Self { edition: Arc::clone(edition), groups, labels })
+    }
+}
+
+/// Matches patterns whose key it takes, over all keys of a shard.
+#[derive(Debug)]
+pub struct Matching {
+    /// Where alerts go.
+    alerts: TopicId,
+    /// Its partition of the changelog.
+    state: Target,
+    takes: fn(Field) -> bool,
+    book: Book,
+    memories: KeyedState<Memory>,
+    timers: Timers,
+}
+
+impl Matching {
+    /// # Errors
+    /// When the rules cannot be compiled.
+    pub fn new(
+        alerts: TopicId,
+        state: Target,
+        takes: fn(Field) -> bool,
+        edition: &Arc<Edition>,
+    ) -> Result<Self, String> {
+        let (memories, timers) = (KeyedState::default(), Timers::default());
+        Ok(Self { alerts, state, takes, book: Book::new(edition, takes)?, memories, timers })
+    }
+
+    /// Takes up rules that were read anew. Those that cannot be compiled are refused where they are read.
+    pub fn take(&mut self, edition: &Arc<Edition>) {
+        if edition.number != self.book.edition.number
+            && let Ok(book) = Book::new(edition, self.takes)
+        {
+            self.book = book;
+        }
+    }
+
+    /// Keeps a click of `key` until time has reached it: for the patterns over `field`, or over each where there is none.
+    /// What comes behind the `watermark`, in milliseconds, changes nothing.
+    pub fn push(&mut self, key: &str, field: Option<Field>, click: &Event, watermark: i64, out: &mut Effects) {
+        let Self { memories, book, timers, .. } = self;
+        let of_field = |group: &Group| field.is_none_or(|field| group.key == field);
+        if !book.groups.iter().any(|(group, _)| of_field(group)) {
+            return;
+        }
+        if click.at().0 <= watermark {
+            out.counted.late += 1;
+            return;
+        }
+        let memory = memories.entry(key, || Memory::new(&book.labels));
+        memory.arrange(&book.edition.rules, &book.groups, &book.labels);
+        for ((group, matcher), states) in book.groups.iter().zip(&mut memory.groups) {
+            let sub_key = click.key(group.key);
+            if sub_key.is_empty() || !of_field(group) {
+                continue;
+            }
+            let place = states.iter().position(|(known, _)| *known == *sub_key).unwrap_or_else(|| {
+                states.push((CompactString::from(&*sub_key), KeyState::default()));
+                states.len() - 1
+            });
+            if let Some((_, state)) = states.get_mut(place) {
+                let arrival = matcher.push(state, click.at().0, click.clone(), watermark);
+                debug_assert_ne!(arrival, Arrival::Late, "it was compared with the watermark above");
+                out.counted.shed += u64::from(arrival == Arrival::Full);
+            }
+        }
+        if memory.wake.is_none_or(|wake| micros(click.at()).is_some_and(|at| at < wake)) {
+            memory.set_timer(key, &book.groups, timers);
+        }
+    }
+
+    /// Matches all up to the `watermark`, in milliseconds.
+    pub fn reach(&mut self, watermark: i64, out: &mut Effects) {
+        let Some(reached) = micros(rules::EventTime(watermark)) else { return };
+        while let Some((_, key)) = self.timers.take_due(reached) {
+            let Self { memories, book, timers, alerts, .. } = self;
+            if memories.get(&key).is_none() {
+                continue;
+            }
+            let memory = memories.entry(&key, || Memory::new(&book.labels));
+            memory.arrange(&book.edition.rules, &book.groups, &book.labels);
+            memory.wake = None;
+            for ((group, matcher), states) in book.groups.iter_mut().zip(&mut memory.groups) {
+                for (sub_key, state) in states.iter_mut() {
+                    matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
+                        if let Output::Shed { runs, .. } = output {
+                            out.counted.shed += runs as u64;
+                        }
+                        let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
+                        out.emit(Target::ByKey(*alerts), key.as_bytes(), |out| {
+                            // Writing to memory does not fail.
+                            let _ = serde_json::to_writer(out, &alert.cloud_event());
+                        });
+                    });
+                }
+                states.retain(|(_, state)| !state.is_empty());
+            }
+            if memory.is_empty() {
+                memories.remove(&key);
+            } else {
+                memory.set_timer(&key, &book.groups, timers);
+            }
+        }
+    }
+
+    /// Takes back what was remembered of a key; `None` for what was forgotten.
+    ///
+    /// # Errors
+    /// What cannot be read in it.
+    pub fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+        if let Some(wake) = self.memories.get(key).and_then(|memory| memory.wake) {
+            self.timers.cancel(wake, key);
+        }
+        let Book { edition, groups, labels } = &self.book;
+        let mut memory = value.map(|value| Memory::read(value, &edition.rules, groups, labels)).transpose()?;
+        if let Some(memory) = &mut memory {
+            memory.set_timer(key, groups, &mut self.timers);
+        }
+        self.memories.restore(key, memory);
+        Ok(())
+    }
+
+    /// Writes what changed to the changelog.
+    pub fn flush(&self, out: &mut Effects) {
+        for (key, memory) in self.memories.changes() {
+            match memory {
+                Some(memory) => out.emit(self.state, key.as_bytes(), |out| memory.write(out)),
+                None => out.delete(self.state, key.as_bytes()),
+            }
+        }
+    }
+
+    pub fn commit(&mut self) {
+        self.memories.commit();
+    }
+
+    pub fn roll_back(&mut self) {
+        self.memories.roll_back();
+        self.timers = Timers::default();
+        let due: Vec<(EventTime, CompactString)> =
+            self.memories.keys().filter_map(|key| Some((self.memories.get(key)?.wake?, key.clone()))).collect();
+        due.iter().for_each(|(wake, key)| self.timers.set(*wake, key));
+    }
+}
