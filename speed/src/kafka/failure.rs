@@ -30,16 +30,14 @@ pub fn of_transaction(call: &str, error: &KafkaError) -> Verdict {
 
 /// The group has moved on, or the producer is over: librdkafka says so by code alone on some paths.
 fn of_code(code: RDKafkaErrorCode, told: String) -> Failure {
-    match code {
-        RDKafkaErrorCode::FencedInstanceId => same_instance(&told),
-        code if is_rebalance(code) => Failure::Abort(format!("{REBALANCED}: {told}")),
-        _ => Failure::Ended(told),
-    }
+    if is_rebalance(code) { Failure::Abort(format!("{REBALANCED}: {told}")) } else { Failure::Ended(told) }
 }
 
+/// A member that is rejoining has another id at the broker than it knows of, so its offsets are refused as those of a fenced
+/// instance. Whether another process really has its name, its own requests to the group are told: see [`of_reading`].
 const fn is_rebalance(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress)
+    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId)
 }
 
 /// Two that go by one name would fence each other for ever: the one that came first gives way.

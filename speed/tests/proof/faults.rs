@@ -103,6 +103,24 @@ fn eo_2_a_zombie_commits_nothing_and_recovers() {
 }
 
 #[test]
+fn of_two_that_go_by_one_name_the_first_gives_way_and_says_why() {
+    let Some(world) = World::new("one_name", 4) else { return };
+    batch(&world, Some(&history()));
+    let first = Speed::start_as(&world, "instance = 'one'\n");
+    world.produce(&orders(0, 300));
+    world.prove_until("the first orders", |report| report.lines.topic > 0);
+    let _second = Speed::start_as(&world, "instance = 'one'\n");
+    let since = Instant::now();
+    while !first.said().contains("another process runs as the same --instance") {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}", first.said());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(first.status(), Some(3));
+    world.produce(&orders(300, LINES));
+    world.expect_each_line_once(LINES);
+}
+
+#[test]
 fn a_second_process_takes_its_share_and_outlives_the_first() {
     let Some(world) = World::new("a_second_process", 4) else { return };
     batch(&world, Some(&history()));

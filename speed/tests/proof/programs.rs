@@ -78,6 +78,11 @@ impl Speed {
         assert!(ended.success(), "{}", self.said());
     }
 
+    /// Its exit status, when it has ended by itself.
+    pub fn status(mut self) -> Option<i32> {
+        self.child.wait().expect("ended").code()
+    }
+
     /// At once, as by kill -9.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
