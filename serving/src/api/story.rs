@@ -261,7 +261,7 @@ fn alerts_of(app: &App, query: &AlertsQuery) -> Answered<Response> {
     let alerts = app.follow.feeds.alerts.recent(usize::MAX, |alert| {
         is(&query.pattern, &alert.pattern)
             && is(&query.severity, &alert.severity)
-            && is(&query.customer, &alert.customer_id)
+            && alert.is_of(query.customer.as_deref())
     });
     let alerts: Vec<Alert> = alerts.iter().map(|event| event.content.clone()).collect();
     Ok(json(&Paged::of(alerts, skip, limit)))

@@ -127,7 +127,7 @@ pub async fn live_alerts(
     let is_any = customer.is_none() && pattern.is_none() && severity.is_none();
     let filter = (!is_any).then_some(move |alert: &Alert| {
         let is = |asked: &Option<String>, own: &str| asked.as_deref().is_none_or(|asked| asked == own);
-        is(&customer, &alert.customer_id) && is(&pattern, &alert.pattern) && is(&severity, &alert.severity)
+        alert.is_of(customer.as_deref()) && is(&pattern, &alert.pattern) && is(&severity, &alert.severity)
     });
     stream(&app, &app.follow.feeds.alerts, filter, last_event_id, &headers)
 }

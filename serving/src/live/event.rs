@@ -178,7 +178,10 @@ pub struct Alert {
     pub kind: String,
     /// `info`, `warning` or `critical`.
     pub severity: String,
+    /// The first of `customer_ids`.
     pub customer_id: String,
+    /// Whose events match, in their order: several where the pattern looks at what customers share, such as `product_id`.
+    pub customer_ids: Vec<String>,
     /// The field by which the pattern looks at events, such as `user_id` or `user_session`, and its value.
     pub key_field: String,
     pub key: String,
@@ -229,6 +232,12 @@ struct OfUser {
 }
 
 impl Alert {
+    /// Whether events of this customer are among those that match; of any, where none is asked for.
+    #[must_use]
+    pub fn is_of(&self, customer: Option<&str>) -> bool {
+        customer.is_none_or(|customer| self.customer_ids.iter().any(|own| own == customer))
+    }
+
     /// Reads a CloudEvent of `alerts`; what it lacks stays empty.
     ///
     /// # Errors
@@ -238,9 +247,16 @@ impl Alert {
         let events = data.events.map_or_else(|| RawValue::from_string("[]".to_owned()), |own| Ok(own.to_owned()))?;
         let key = data.key.unwrap_or_else(|| record_key.to_owned());
         let users: Vec<OfUser> = serde_json::from_str(events.get()).unwrap_or_default();
-        // Alerts are keyed by user, whatever their pattern looks at.
-        let user = users.into_iter().find_map(|event| event.user_id).filter(|user| !user.is_empty());
-        let customer_id = user.unwrap_or_else(|| if record_key.is_empty() { &key } else { record_key }.to_owned());
+        let mut customer_ids: Vec<String> = Vec::new();
+        for user in users.into_iter().filter_map(|event| event.user_id) {
+            if !user.is_empty() && !customer_ids.contains(&user) {
+                customer_ids.push(user);
+            }
+        }
+        if customer_ids.is_empty() {
+            customer_ids.push(if record_key.is_empty() { &key } else { record_key }.to_owned());
+        }
+        let customer_id = customer_ids.first().cloned().unwrap_or_default();
         Ok(Self {
             id,
             pattern: data.pattern,
@@ -248,6 +264,7 @@ impl Alert {
             kind: data.kind,
             severity: data.severity,
             customer_id,
+            customer_ids,
             key_field: data.key_field,
             key,
             at: data.at.unwrap_or_else(|| time.clone()),
@@ -284,5 +301,18 @@ mod tests {
         assert_eq!((alert.customer_id.as_str(), alert.key.as_str(), alert.summary.as_str()), ("u7", "s1", "Looks"));
         assert_eq!(alert.events.get(), r#"[{"stage":"view","user_id":"u7","price":1.5}]"#);
         assert!(Alert::read("u7", b"[]").is_err());
+    }
+
+    #[test]
+    fn an_alert_over_what_customers_share_is_of_all_of_them() {
+        let text = r#"{"id":"a","data":{"key_field":"product_id","key":"p1",
+            "events":[{"user_id":"u7"},{"user_id":"u9"},{"user_id":"u7"}]}}"#;
+        let alert = Alert::read("product_id=p1", text.as_bytes()).expect("an alert");
+        assert_eq!(
+            (alert.customer_id.as_str(), alert.customer_ids.as_slice()),
+            ("u7", &["u7".to_owned(), "u9".to_owned()][..])
+        );
+        assert_eq!(["u7", "u9", "u8"].map(|id| alert.is_of(Some(id))), [true, true, false]);
+        assert!(alert.is_of(None));
     }
 }

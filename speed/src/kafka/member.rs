@@ -18,19 +18,26 @@ use crate::worker::port::{Change, Failure, Result};
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(10);
+/// How long after it joined an instance asks for the shards to be shared out anew.
+const SETTLE: Duration = Duration::from_secs(1);
 
 pub struct Member {
     consumer: BaseConsumer<Moves>,
     home: String,
-    joined: bool,
+    joined: Option<Instant>,
+    /// What it subscribes to at first beside its home, so that it can ask by leaving it out. An instance that is started again takes
+    /// the place of the one before, and nothing is shared out: shards that were on their way when that one died
+    /// would be nobody's for good.
+    besides: Option<String>,
     inputs: Vec<(TopicId, String)>,
     partitions: BTreeMap<TopicId, u32>,
     looked: Option<Instant>,
 }
 
 /// Collects what the group does while it is polled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Moves {
+    home: String,
     changes: Mutex<Vec<Change>>,
     context: Context,
 }
@@ -47,25 +54,35 @@ impl ClientContext for Moves {
 
 impl ConsumerContext for Moves {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(shards) = rebalance {
-            self.push(Change::Revoked(partitions(shards)));
+        if let Rebalance::Revoke(partitions) = rebalance {
+            self.push(Change::Revoked(self.shards(partitions)));
         }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(shards) = rebalance {
+        if let Rebalance::Assign(partitions) = rebalance {
             // The partitions stand for shards; what is in them is read by the reader.
-            if let Err(error) = consumer.pause(shards) {
+            if let Err(error) = consumer.pause(partitions) {
                 tracing::warn!(%error, "the group's partitions cannot be paused");
             }
-            self.push(Change::Assigned(partitions(shards)));
+            self.push(Change::Assigned(self.shards(partitions)));
         }
     }
 }
 
 impl Moves {
     fn push(&self, change: Change) {
-        self.lock().push(change);
+        if !matches!(&change, Change::Assigned(shards) | Change::Revoked(shards) if shards.is_empty()) {
+            self.lock().push(change);
+        }
+    }
+
+    fn shards(&self, partitions: &TopicPartitionList) -> Vec<u32> {
+        let elements = partitions.elements();
+        let of_home = elements.iter().filter(|element| element.topic() == self.home);
+        let mut shards: Vec<u32> = of_home.filter_map(|element| u32::try_from(element.partition()).ok()).collect();
+        shards.sort_unstable();
+        shards
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
@@ -84,15 +101,26 @@ impl Member {
         }
         // Nothing is fetched for long: the partitions are paused at once.
         config.set("queued.max.messages.kbytes", "64");
-        let consumer: BaseConsumer<Moves> = config.create_with_context(Moves::default()).map_err(not_joined)?;
+        let is_instance = config.get("group.instance.id").is_some() && config.get("group.protocol") != Some("consumer");
+        let besides = inputs.first().filter(|_| is_instance).map(|(_, name)| name.clone());
         let home = home.to_owned();
-        Ok(Self { consumer, home, joined: false, inputs, partitions: BTreeMap::new(), looked: None })
+        let moves = Moves { home: home.clone(), changes: Mutex::default(), context: Context::default() };
+        let consumer: BaseConsumer<Moves> = config.create_with_context(moves).map_err(not_joined)?;
+        Ok(Self { consumer, home, joined: None, besides, inputs, partitions: BTreeMap::new(), looked: None })
     }
 
     pub fn changes(&mut self) -> Result<Vec<Change>> {
-        if !self.joined {
-            self.consumer.subscribe(&[&self.home]).map_err(not_joined)?;
-            self.joined = true;
+        match self.joined {
+            None => {
+                let topics: Vec<&str> = [&self.home].into_iter().chain(&self.besides).map(String::as_str).collect();
+                self.consumer.subscribe(&topics).map_err(not_joined)?;
+                self.joined = Some(Instant::now());
+            }
+            Some(since) if self.besides.is_some() && since.elapsed() >= SETTLE => {
+                self.consumer.subscribe(&[&self.home]).map_err(not_joined)?;
+                self.besides = None;
+            }
+            Some(_) => {}
         }
         let mut changes = self.look()?;
         // A rebalance is an event of its own, and polling stops behind it.
@@ -147,11 +175,4 @@ impl Member {
 
 fn not_joined(error: KafkaError) -> Failure {
     Failure::Ended(format!("joining the group: {error}"))
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<u32> {
-    let mut partitions: Vec<u32> =
-        list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
-    partitions.sort_unstable();
-    partitions
 }
