@@ -1,5 +1,7 @@
 //! The program `speed`.
 
+mod allocator;
+
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
@@ -20,6 +22,7 @@ use speed::webhooks;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
+    allocator::keep_small();
     let done = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Status(args) => status(&args),

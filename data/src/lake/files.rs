@@ -96,10 +96,10 @@ impl FileEncoder {
         self.writer.write(batch).map_err(Error::file(self.table, &self.path))
     }
 
-    /// About how large the file is so far.
+    /// About what it takes so far, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+    pub fn memory(&self) -> usize {
+        self.writer.bytes_written() + self.writer.memory_size()
     }
 
     pub(super) async fn put(self, lake: &Lake) -> Result<WrittenFile> {

@@ -117,7 +117,7 @@ impl Snapshot {
         if self.application_version(&id).await?.is_some() {
             return Ok(false);
         }
-        let written = self.write(&row.to_batch()?).await?;
+        let written = self.write(&row.to_batch()?, None).await?;
         Ok(self.append_from(vec![written], &id, None, 0).await? == Appended::Done)
     }
 

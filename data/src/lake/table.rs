@@ -14,6 +14,7 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use super::files::{FileEncoder, FileHandle, WrittenFile};
 use super::{Error, Lake, Result, Table, damage};
 use crate::cleaning::Rules;
+use crate::time::Month;
 
 const RULES_KEY: &str = "clientele.cleaningRules";
 const MAX_RETRIES: usize = 200;
@@ -285,9 +286,12 @@ impl Snapshot {
         file.put(&self.lake).await
     }
 
-    /// `batch`, whose columns are those of [`Table::file_schema`], as a file of its own.
-    pub(super) async fn write(&self, batch: &RecordBatch) -> Result<WrittenFile> {
-        let mut file = FileEncoder::new(self.table, None)?;
+    /// Puts `batch` as a file of its own, as [`FileEncoder`] would.
+    ///
+    /// # Errors
+    /// When the rows do not fit or the storage refuses.
+    pub async fn write(&self, batch: &RecordBatch, month: Option<Month>) -> Result<WrittenFile> {
+        let mut file = FileEncoder::new(self.table, month)?;
         file.write(batch)?;
         self.put(file).await
     }
@@ -301,7 +305,7 @@ impl Snapshot {
         let written = match batch.num_rows() {
             0 if files.is_empty() => return Ok(()),
             0 => None,
-            _ => Some(self.write(batch).await?),
+            _ => Some(self.write(batch, None).await?),
         };
         let now = chrono::Utc::now().timestamp_millis();
         let removed = files.into_iter().map(|file| {
@@ -322,7 +326,7 @@ impl Snapshot {
     /// # Errors
     /// When the file cannot be written or the commit is refused.
     pub async fn append_rows(&mut self, batch: &RecordBatch) -> Result<()> {
-        let written = self.write(batch).await?;
+        let written = self.write(batch, None).await?;
         self.append(vec![written], None).await
     }
 

@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use super::{Lines, Result};
 
-/// Files become about so large, unless a span ends before.
-const FILE_BYTES: usize = 4 << 20;
+/// What the files that are open at a time may take: then the largest goes to the lake, a few megabytes long.
+const MEMORY: usize = 12 << 20;
 
 /// The tables that the archive writes, for callers outside the async runtime.
 pub struct Vault {
@@ -99,11 +99,12 @@ impl Vault {
                 None => FileEncoder::new(table, month)?,
             };
             file.write(&rows)?;
-            if file.bytes() < FILE_BYTES {
-                pending.open.insert(month, file);
-            } else {
-                self.put(month, file, pending)?;
-            }
+            pending.open.insert(month, file);
+        }
+        while pending.open.values().map(FileEncoder::memory).sum::<usize>() > MEMORY {
+            let largest = pending.open.iter().max_by_key(|(_, file)| file.memory()).map(|(month, _)| *month);
+            let Some((month, file)) = largest.and_then(|month| pending.open.remove_entry(&month)) else { break };
+            self.put(month, file, pending)?;
         }
         Ok(())
     }
