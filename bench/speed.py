@@ -68,10 +68,14 @@ class Bench:
         if self.options.peer:
             kinds["streams, RocksDB"] = lambda topic, lines: self.streams(topic, lines, False)
             kinds["streams, in memory"] = lambda topic, lines: self.streams(topic, lines, True)
+            topic = "ks-orders"
+        else:
+            topic = self.topic("throughput")
+            self.tell("latency", self.brokers, topic, "-", 0, 0, LINES)
         taken = {kind: [] for kind in kinds}
         for turn in range(self.options.runs):
             for kind, run in kinds.items():
-                taken[kind].append(run("ks-orders", LINES))
+                taken[kind].append(run(topic, LINES))
                 say(f"turn {turn + 1}, {kind}: {taken[kind][-1]}")
         self.results["throughput"] = {
             kind: {key: round(statistics.median(run[key] for run in runs), 2) for key in runs[0]}
