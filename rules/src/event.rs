@@ -49,6 +49,8 @@ const ORDER: [&str; 4] = ["event_id", "order_status", "user_id", "order_id"];
 /// Both topics have the event's own id and its user in the same places.
 const EVENT_ID: u8 = 0;
 const USER_ID: u8 = 2;
+/// Of clicks.
+const SESSION: u8 = 3;
 
 impl Topic {
     #[must_use]
@@ -114,6 +116,12 @@ impl Topic {
 }
 
 impl Field {
+    /// Whether clicks with the same value are of one user: a session is.
+    #[must_use]
+    pub const fn is_of_user(self) -> bool {
+        matches!(self, Self::Text(USER_ID | SESSION))
+    }
+
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {

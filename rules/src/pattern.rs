@@ -164,7 +164,9 @@ impl PatternRule {
     #[must_use]
     pub fn limits(&self) -> Limits {
         let runs = self.max_runs.unwrap_or(1000);
-        Limits { runs, taken: runs.saturating_mul(20), waiting: 10_000 }
+        // What users share has more clicks than a user, and they wait for the slowest of the shards.
+        let waiting = if self.key.is_of_user() { 10_000 } else { 30_000 };
+        Limits { runs, taken: runs.saturating_mul(20), waiting }
     }
 
     /// A hash of all that decides about matches.

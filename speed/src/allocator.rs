@@ -2,16 +2,16 @@
 
 /// Allocations of so many bytes are mapped by themselves. By default that limit grows with the first large one that is given
 /// back, up to 32 MiB, and what is mapped no more stays with the process.
-#[cfg(target_env = "gnu")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED: libc::c_int = 128 << 10;
 /// By default each thread that allocates gets an arena of its own, up to eight for each processor.
-#[cfg(target_env = "gnu")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: libc::c_int = 2;
 
 /// Keeps the process small; to be called before other threads allocate.
 ///
-/// With the archive at work on 1 M customers, peak memory is 309 MB with it and 392 MB without, at the same processor time.
-#[cfg(target_env = "gnu")]
+/// With the archive at work on 1 M customers, peak memory is some 80 MB less with it, at the same processor time.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "measured: the allocator's settings have no other door but the environment")]
 pub fn keep_small() {
     // SAFETY: mallopt takes two numbers, and refuses those that it does not know.
@@ -22,5 +22,5 @@ pub fn keep_small() {
 }
 
 /// Other C libraries have no such settings.
-#[cfg(not(target_env = "gnu"))]
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep_small() {}

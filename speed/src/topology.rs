@@ -313,7 +313,7 @@ impl Topology {
         self.operators.iter().any(|spec| spec.inputs.iter().any(|input| input.dead_letters == Some(topic)))
     }
 
-    /// Every topic that others write once.
+    /// The topics that others write, each once.
     #[must_use]
     pub fn inputs(&self) -> Vec<TopicId> {
         let all = self.operators.iter().flat_map(|spec| &spec.inputs);
@@ -321,6 +321,12 @@ impl Topology {
         inputs.sort_unstable();
         inputs.dedup();
         inputs
+    }
+
+    /// Whether clicks are copied there for patterns: what retention deletes of it unread is lost to these, and to nothing else.
+    #[must_use]
+    pub fn is_of_copies(&self, topic: TopicId) -> bool {
+        self.operators.iter().flat_map(|spec| &spec.inputs).any(|input| input.is_by_key() && input.topic == topic)
     }
 
     /// Every topic by key once.

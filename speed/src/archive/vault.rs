@@ -92,8 +92,11 @@ impl Vault {
         let batches = lines.take()?;
         let orders = batches.orders.into_iter().map(|(month, rows)| (Some(month), rows));
         for (month, rows) in orders.chain(batches.refused.map(|rows| (None, rows))) {
-            *(if month.is_some() { &mut pending.rows } else { &mut pending.refused_rows }) += rows.num_rows() as u64;
-            let table = if month.is_some() { Table::Orders } else { Table::RejectedOrders };
+            let (table, count) = match month {
+                Some(_) => (Table::Orders, &mut pending.rows),
+                None => (Table::RejectedOrders, &mut pending.refused_rows),
+            };
+            *count += rows.num_rows() as u64;
             let mut file = match pending.open.remove(&month) {
                 Some(file) => file,
                 None => FileEncoder::new(table, month)?,
@@ -134,7 +137,7 @@ impl Vault {
         Ok(outcome(appended))
     }
 
-    /// The first half of [`Vault::commit`]. Without refused lines there is nothing to commit: those that follow begin further
+    /// The first half of [`Vault::commit`], when every file is closed. Without refused lines there is nothing to commit: those that follow begin further
     /// on.
     ///
     /// # Errors

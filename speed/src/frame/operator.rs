@@ -37,7 +37,7 @@ pub enum Signal<'s> {
     Rules(&'s Arc<Edition>),
     /// No record of an earlier time is expected any more: timers up to here are due.
     Watermark(EventTime),
-    /// No record has ever come, and it was waited long enough for one.
+    /// No event has come since the shard was opened, and it was waited long enough for one; said again and again.
     Silence,
     /// The shard begins to follow these partitions, which have records to be read.
     Backlog(&'s [TopicPartition]),

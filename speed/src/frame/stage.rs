@@ -136,10 +136,12 @@ impl<O: Operator> Task for Stage<O> {
     }
 
     fn tick(&mut self, tick: &Tick, out: &mut Effects) {
-        if let Some(watermark) = self.watermarks.advance(tick) {
-            self.operator.signal(&Signal::Watermark(watermark), out);
-        } else if self.watermarks.is_silent(tick) {
+        let watermark = self.watermarks.advance(tick);
+        if self.watermarks.is_silent(tick) {
             self.operator.signal(&Signal::Silence, out);
+        }
+        if let Some(watermark) = watermark {
+            self.operator.signal(&Signal::Watermark(watermark), out);
         }
     }
 

@@ -148,12 +148,12 @@ impl Watermarks {
         })
     }
 
-    /// Whether there has been no event since it was made, and none before, for as long as a partition needs to be idle.
+    /// Whether there has been no event since it was made, for as long as a partition needs to be idle.
     #[must_use]
     pub fn is_silent(&self, tick: &Tick) -> bool {
-        let known = !self.now.partitions.is_empty() || self.now.before.is_some() || !self.now.awaited.is_empty();
+        let has_news = !self.now.partitions.is_empty() || !self.now.awaited.is_empty();
         let since = self.opened.map_or(Duration::ZERO, |opened| tick.now.saturating_sub(opened));
-        !known && tick.caught_up && since >= self.patience.idleness
+        !has_news && tick.caught_up && since >= self.patience.idleness
     }
 
     /// What [`Watermarks::advance`] said last, and the newest event; `None` before the first.
@@ -281,6 +281,13 @@ mod tests {
         watermarks.observe(partition(0), second(100));
         assert!(watermarks.advance(&clock(41)).is_some());
         assert!(!watermarks.is_silent(&clock(200)));
+
+        let mut next = Watermarks::new(PATIENCE, watermarks.reached());
+        next.advance(&clock(300));
+        assert!(
+            !next.is_silent(&clock(329)) && next.is_silent(&clock(330)),
+            "whoever has the shard next has heard nothing"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Membership of the group: a consumer that is assigned shards and fetches nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use data::kafka::Context;
@@ -18,8 +18,9 @@ use crate::worker::port::{Change, Failure, Result};
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(10);
-/// How long after it joined an instance asks for the shards to be shared out anew.
+/// How long after it was told its shards, or should have been, an instance asks for all to be shared out anew.
 const SETTLE: Duration = Duration::from_secs(1);
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 pub struct Member {
     consumer: BaseConsumer<Moves>,
@@ -39,6 +40,8 @@ pub struct Member {
 pub struct Moves {
     home: String,
     changes: Mutex<Vec<Change>>,
+    /// When the group told it first what it is assigned, be it nothing.
+    told: OnceLock<Instant>,
     context: Context,
 }
 
@@ -65,6 +68,7 @@ impl ConsumerContext for Moves {
             if let Err(error) = consumer.pause(partitions) {
                 tracing::warn!(%error, "the group's partitions cannot be paused");
             }
+            self.told.get_or_init(Instant::now);
             self.push(Change::Assigned(self.shards(partitions)));
         }
     }
@@ -104,7 +108,8 @@ impl Member {
         let is_instance = config.get("group.instance.id").is_some() && config.get("group.protocol") != Some("consumer");
         let besides = inputs.first().filter(|_| is_instance).map(|(_, name)| name.clone());
         let home = home.to_owned();
-        let moves = Moves { home: home.clone(), changes: Mutex::default(), context: Context::default() };
+        let moves =
+            Moves { home: home.clone(), changes: Mutex::default(), told: OnceLock::new(), context: Context::default() };
         let consumer: BaseConsumer<Moves> = config.create_with_context(moves).map_err(not_joined)?;
         Ok(Self { consumer, home, joined: None, besides, inputs, partitions: BTreeMap::new(), looked: None })
     }
@@ -116,7 +121,7 @@ impl Member {
                 self.consumer.subscribe(&topics).map_err(not_joined)?;
                 self.joined = Some(Instant::now());
             }
-            Some(since) if self.besides.is_some() && since.elapsed() >= SETTLE => {
+            Some(since) if self.besides.is_some() && self.is_settled(since) => {
                 self.consumer.subscribe(&[&self.home]).map_err(not_joined)?;
                 self.besides = None;
             }
@@ -138,6 +143,11 @@ impl Member {
         }
         changes.append(&mut self.consumer.context().lock());
         Ok(changes)
+    }
+
+    fn is_settled(&self, joined: Instant) -> bool {
+        let told = self.consumer.context().told.get();
+        told.map_or(joined.elapsed() >= TOLD_WITHIN, |told| told.elapsed() >= SETTLE)
     }
 
     pub fn metadata(&self) -> Result<ConsumerGroupMetadata> {

@@ -101,8 +101,13 @@ impl Shard {
         let mut memos = BTreeMap::new();
         let direct = topology.inputs();
         let mut backlog = Vec::new();
-        for (at, facts) in inputs.iter().zip(&facts) {
-            let (cursor, said) = Cursor::open(*at, facts, topology, limits)?;
+        let is_known = inputs.iter().zip(&facts).any(|(at, facts)| *at == home && facts.committed.is_some());
+        for (at, mut facts) in inputs.iter().zip(facts) {
+            // A group that is at work has copied clicks before this shard first looks for them, wherever new groups begin.
+            if is_known && topology.is_of_copies(at.topic) {
+                facts.initial = facts.low;
+            }
+            let (cursor, said) = Cursor::open(*at, &facts, topology, limits)?;
             // One offset alone may be the mark that a transaction leaves behind.
             if direct.contains(&at.topic) && facts.end - cursor.position > 1 {
                 backlog.push(*at);
@@ -277,7 +282,16 @@ impl Cursor {
             let cursor = Self { position: start, cell: start, start, no_cut_before, last_cut, committed: None };
             return Ok((cursor, BTreeMap::new()));
         };
-        let position = committed.offset;
+        let mut position = committed.offset;
+        if position < facts.low && topology.is_of_copies(at.topic) {
+            let low = facts.low;
+            tracing::warn!(
+                topic = name,
+                partition,
+                "offsets {position} to {low} are gone (retention): clicks among them are lost to patterns over fields"
+            );
+            position = low;
+        }
         if position < facts.low {
             let low = facts.low;
             return Err(stop(format!(

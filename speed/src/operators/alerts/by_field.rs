@@ -12,7 +12,7 @@ use data::EventTime;
 use rules::{Event, Field, Topic};
 use serde::{Deserialize, Serialize};
 
-use super::matching::{Matching, is_of_user};
+use super::matching::Matching;
 use super::{Said, Topics};
 use crate::frame::{Decoded, Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target};
 use crate::operators::events::micros;
@@ -76,7 +76,7 @@ impl AlertsByField {
     /// When the rules cannot be compiled.
     pub fn open(topics: Topics, (shard, shards): (u32, u32), edition: &Arc<Edition>) -> Result<Self, String> {
         let state = Target::Partition(topics.state_by_field, shard);
-        let matching = Matching::new(topics.alerts, state, |key| !is_of_user(key), edition)?;
+        let matching = Matching::new(topics.alerts, state, |key| !key.is_of_user(), edition)?;
         let times = Times { said: BTreeMap::new(), watermark: i64::MIN };
         Ok(Self { matching, state, shards, committed: times.clone(), times })
     }
@@ -104,6 +104,7 @@ impl Operator for AlertsByField {
         let key = record.key.map_or(Ok(""), std::str::from_utf8).map_err(|_| malformed("its key is no text"))?;
         let message = rmp_serde::from_slice(record.value.unwrap_or_default());
         let (event, at) = match message.map_err(|error| malformed(&error.to_string()))? {
+            // The frame's own event time is not used here.
             Message::Time { of, said } => (Heard::Time { of, said }, EventTime::from_micros(i64::MIN)),
             Message::Click(click) => {
                 let field = field_of(key).ok_or_else(|| malformed("its key is no field's value"))?;
@@ -116,6 +117,7 @@ impl Operator for AlertsByField {
 
     fn apply(&mut self, event: &Decoded<'_, Heard>, _: &Origin, out: &mut Effects) {
         match &event.event {
+            Heard::Click(_, click) if click.at().0 <= self.times.watermark => out.counted.late += 1,
             Heard::Click(field, click) => {
                 self.matching.push(&event.key, Some(*field), click, self.times.watermark, out)
             }
@@ -130,8 +132,11 @@ impl Operator for AlertsByField {
 
     /// Time is what the shards say, not what this one reads.
     fn signal(&mut self, signal: &Signal<'_>, _: &mut Effects) {
-        if let Signal::Rules(edition) = signal {
-            self.matching.take(edition);
+        if let Signal::Rules(edition) = signal
+            && self.matching.take(edition)
+        {
+            // Without patterns over fields nobody says how far time has come, and no memory would be looked at.
+            self.matching.forget();
         }
     }
 
@@ -174,4 +179,33 @@ impl Operator for AlertsByField {
 pub enum Heard {
     Click(Field, Event),
     Time { of: u32, said: Said },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_the_least_that_was_said_and_never_goes_back() {
+        let mut times = Times { said: BTreeMap::new(), watermark: i64::MIN };
+        let mut say = |of, said| {
+            times.said.insert(of, said);
+            times.advance(3)
+        };
+        assert_eq!([say(0, Said::Reached(50)), say(1, Said::Reached(20))], [None, None], "shard 2 may be far behind");
+        assert_eq!(say(2, Said::Silent), Some(20));
+        assert_eq!(say(1, Said::Reached(70)), Some(50));
+        assert_eq!(say(2, Said::Reached(10)), None, "who was silent begins late");
+        assert_eq!(
+            [say(0, Said::Reached(90)), say(1, Said::Silent), say(2, Said::Reached(60))],
+            [None, None, Some(60)]
+        );
+    }
+
+    #[test]
+    fn a_key_says_its_field() {
+        let brand = Topic::Clickstream.field("brand").expect("a field");
+        assert_eq!(field_of(&key(brand, "a=b")), Some(brand));
+        assert_eq!([field_of(""), field_of(TIMES), field_of("nothing=1")], [None; 3]);
+    }
 }

@@ -5,17 +5,12 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use data::EventTime;
 use patterns::{Arrival, KeyState, Matcher, Output};
-use rules::{Event, Field, Group, Label, Topic};
+use rules::{Event, Field, Group, Label};
 
 use super::memory::Memory;
 use crate::frame::{Effects, KeyedState, Target, Timers, TopicId};
 use crate::operators::events::micros;
 use crate::rulebook::Edition;
-
-/// What the clicks of a user are brought together by.
-pub fn is_of_user(key: Field) -> bool {
-    ["user_id", "user_session"].iter().any(|name| Topic::Clickstream.field(name) == Some(key))
-}
 
 /// The rules in force, with what matches them.
 #[derive(Debug)]
@@ -64,25 +59,46 @@ impl Matching {
         Ok(Self { alerts, state, takes, book: Book::new(edition, takes)?, memories, timers })
     }
 
-    /// Takes up rules that were read anew. Those that cannot be compiled are refused where they are read.
-    pub fn take(&mut self, edition: &Arc<Edition>) {
+    /// Takes up rules that were read anew; whether there were any. Those that cannot be compiled are refused where they are read.
+    pub fn take(&mut self, edition: &Arc<Edition>) -> bool {
         if edition.number != self.book.edition.number
             && let Ok(book) = Book::new(edition, self.takes)
         {
             self.book = book;
+            return true;
+        }
+        false
+    }
+
+    /// Forgets at once what patterns remember that are no more; by itself a memory does so when it is looked at.
+    pub fn forget(&mut self) {
+        let Self { memories, book, timers, .. } = self;
+        let of_others = |memory: &Memory| !memory.is_arranged(&book.labels);
+        let keys: Vec<CompactString> = memories.keys().cloned().collect();
+        for key in keys {
+            if !memories.get(&key).is_some_and(of_others) {
+                continue;
+            }
+            let memory = memories.entry(&key, || Memory::new(&book.labels));
+            memory.arrange(&book.edition.rules, &book.groups, &book.labels);
+            memory.set_timer(&key, &book.groups, timers);
+            if memory.is_empty() {
+                memories.remove(&key);
+            }
         }
     }
 
-    /// Keeps a click of `key` until time has reached it: for the patterns over `field`, or over each where there is none.
-    /// What comes behind the `watermark`, in milliseconds, changes nothing.
+    /// Whether there are no patterns.
+    pub const fn is_idle(&self) -> bool {
+        self.book.groups.is_empty()
+    }
+
+    /// Keeps a click of `key`, which is behind the `watermark` in milliseconds, until time has reached it: for the patterns over
+    /// `field`, or over each where there is none.
     pub fn push(&mut self, key: &str, field: Option<Field>, click: &Event, watermark: i64, out: &mut Effects) {
         let Self { memories, book, timers, .. } = self;
         let of_field = |group: &Group| field.is_none_or(|field| group.key == field);
         if !book.groups.iter().any(|(group, _)| of_field(group)) {
-            return;
-        }
-        if click.at().0 <= watermark {
-            out.counted.late += 1;
             return;
         }
         let memory = memories.entry(key, || Memory::new(&book.labels));
@@ -98,7 +114,7 @@ impl Matching {
             });
             if let Some((_, state)) = states.get_mut(place) {
                 let arrival = matcher.push(state, click.at().0, click.clone(), watermark);
-                debug_assert_ne!(arrival, Arrival::Late, "it was compared with the watermark above");
+                debug_assert_ne!(arrival, Arrival::Late, "whoever pushes has compared it with the watermark");
                 out.counted.shed += u64::from(arrival == Arrival::Full);
             }
         }
@@ -151,6 +167,7 @@ impl Matching {
         }
         let Book { edition, groups, labels } = &self.book;
         let mut memory = value.map(|value| Memory::read(value, &edition.rules, groups, labels)).transpose()?;
+        memory.take_if(|memory| memory.is_empty());
         if let Some(memory) = &mut memory {
             memory.set_timer(key, groups, &mut self.timers);
         }

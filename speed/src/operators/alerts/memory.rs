@@ -43,6 +43,11 @@ impl Memory {
         self.groups.iter().all(Vec::is_empty)
     }
 
+    /// Whether it is the state of the groups with these labels.
+    pub fn is_arranged(&self, labels: &[Label]) -> bool {
+        *self.labels == *labels
+    }
+
     /// Makes it the state of the rules in force; what patterns remember that are still the same is kept.
     pub fn arrange(&mut self, rules: &RuleSet, groups: &[(Group, Matcher<Event>)], labels: &Arc<Vec<Label>>) {
         if Arc::ptr_eq(&self.labels, labels) {

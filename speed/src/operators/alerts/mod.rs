@@ -20,7 +20,7 @@ use crate::operators::events;
 use crate::rulebook::Edition;
 use by_field::Message;
 pub use by_field::{AlertsByField, NAME as BY_FIELD};
-use matching::{Matching, is_of_user};
+use matching::Matching;
 
 /// Its name in a topology, by which its memos are kept.
 pub const NAME: &str = "alerts";
@@ -49,7 +49,7 @@ struct Memo {
 /// How far time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
-    /// There have been no events, and nobody needs to wait for the first.
+    /// There have been no clicks for long, and nobody needs to wait for the next.
     Silent,
     /// Every click up to this time, in milliseconds, has been handed on.
     Reached(i64),
@@ -64,6 +64,8 @@ pub struct Alerts {
     shards: u32,
     /// By which clicks are wanted elsewhere.
     fields: Vec<Field>,
+    /// No click has come for long: how far time has come here holds nobody up.
+    silent: bool,
     memo: Memo,
     committed: Memo,
 }
@@ -82,16 +84,17 @@ impl Alerts {
         let begin = || Ok(Memo { watermark: i64::MIN, said: None });
         let memo: Memo = memo.map_or_else(begin, serde_json::from_str).map_err(|e| e.to_string())?;
         let state = Target::Partition(topics.state, shard);
-        let matching = Matching::new(topics.alerts, state, is_of_user, edition)?;
+        let matching = Matching::new(topics.alerts, state, Field::is_of_user, edition)?;
         let fields = wanted(edition);
-        Ok(Self { matching, by_field: topics.by_field, shard, shards, fields, memo, committed: memo })
+        Ok(Self { matching, by_field: topics.by_field, shard, shards, fields, silent: false, memo, committed: memo })
     }
 
     /// Tells every shard how far time has come here, unless it was told lately.
-    fn say(&mut self, said: Said, out: &mut Effects) {
+    fn say(&mut self, out: &mut Effects) {
+        let said = if self.silent { Said::Silent } else { Said::Reached(self.memo.watermark) };
         let news = match (self.memo.said, said) {
             (Some(Said::Reached(before)), Said::Reached(now)) => now.saturating_sub(before) >= STEP,
-            (before, now) => before.is_none_or(|before| before == Said::Silent && now != Said::Silent),
+            (before, now) => before != Some(now),
         };
         if self.fields.is_empty() || !news {
             return;
@@ -107,7 +110,7 @@ impl Alerts {
 fn wanted(edition: &Edition) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for group in edition.rules.groups() {
-        if !is_of_user(group.key) && !fields.contains(&group.key) {
+        if !group.key.is_of_user() && !fields.contains(&group.key) {
             fields.push(group.key);
         }
     }
@@ -123,10 +126,16 @@ impl Operator for Alerts {
 
     fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, out: &mut Effects) {
         let (_, ref click) = event.event;
-        self.matching.push(&event.key, None, click, self.memo.watermark, out);
-        if click.at().0 <= self.memo.watermark {
+        self.silent = false;
+        if self.fields.is_empty() && self.matching.is_idle() {
             return;
         }
+        // What is late changes nothing, not even the key's memory.
+        if click.at().0 <= self.memo.watermark {
+            out.counted.late += 1;
+            return;
+        }
+        self.matching.push(&event.key, None, click, self.memo.watermark, out);
         for field in &self.fields {
             let value = click.key(*field);
             if !value.is_empty() {
@@ -148,9 +157,12 @@ impl Operator for Alerts {
                 // Nothing earlier than `at` is expected; what happens then still may come.
                 self.memo.watermark = self.memo.watermark.max(at.micros().saturating_sub(1).div_euclid(1000));
                 self.matching.reach(self.memo.watermark, out);
-                self.say(Said::Reached(self.memo.watermark), out);
+                self.say(out);
             }
-            Signal::Silence => self.say(Said::Silent, out),
+            Signal::Silence => {
+                self.silent = true;
+                self.say(out);
+            }
             Signal::Publication(_) | Signal::Backlog(_) | Signal::Work { .. } => {}
         }
     }
@@ -171,7 +183,7 @@ impl Operator for Alerts {
             }
             EpochEnd::Aborted => {
                 self.matching.roll_back();
-                self.memo = self.committed;
+                (self.memo, self.silent) = (self.committed, false);
             }
         }
     }
