@@ -948,7 +948,10 @@ export interface components {
                 alert_type: string;
                 /** @description When the events that match happened. */
                 at: string;
+                /** @description The first of `customer_ids`. */
                 customer_id: string;
+                /** @description Whose events match, in their order: several where the pattern looks at what customers share, such as `product_id`. */
+                customer_ids: string[];
                 /** @description With the name of the stage that took each. */
                 events: Record<string, never>[];
                 id: string;
