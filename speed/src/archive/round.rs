@@ -19,7 +19,7 @@ use crate::worker::port::Committed;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Lines are encoded when there is so much text of them; it becomes a tenth.
-const PIECE_BYTES: usize = 2 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Archives the partitions of one process; made and used on a thread of its own.
 pub struct Archiver {

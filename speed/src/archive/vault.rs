@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::{Lines, Result};
 
 /// What the files that are open at a time may take: then the largest goes to the lake, a few megabytes long.
-const MEMORY: usize = 12 << 20;
+const MEMORY: usize = 6 << 20;
 
 /// The tables that the archive writes, for callers outside the async runtime.
 pub struct Vault {
