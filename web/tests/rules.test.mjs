@@ -151,7 +151,7 @@ test("alerts are filtered by the address, opened by a key, and wait while paused
   assert.equal(await page.locator("ol.alerts > li").first().textContent(), first);
   await page.click("button:has-text('Go on')");
   await until(async () => (await page.locator("ol.alerts > li").first().textContent()) !== first, 10_000);
-  await page.locator("ol.alerts a.who").first().click();
+  await page.locator("ol.alerts .who a").first().click();
   await page.waitForSelector("h1:has-text('Customer')");
   await page.waitForSelector("#alerts-title");
   quiet(wrong, "alerts");
@@ -172,11 +172,11 @@ test("the live page has alerts too, newest first, of one customer where one is a
   await until(async () => (await card.locator("ol.alerts > li").first().textContent()) !== before, 30_000, "an alert");
   await card.locator("ol.alerts").hover();
   await page.waitForSelector("text=Paused while you point at it");
-  const id = await card.locator("a.who").first().textContent();
+  const id = await card.locator(".who a").first().textContent();
   await page.fill("input[placeholder=any]", id);
   await page.keyboard.press("Enter");
   await until(async () => {
-    const ids = await card.locator("a.who").allTextContents();
+    const ids = await card.locator(".who a").allTextContents();
     return ids.length > 0 && ids.every((i) => i === id);
   });
   await card.locator("text=All alerts").click();
