@@ -34,7 +34,10 @@ pub const RULE_SEGMENTS: &str = "rule-segments";
 /// Which rules are in force in each process, and which files were refused; compacted.
 pub const RULE_STATUS: &str = "rule-status";
 
-pub const ALL: [&str; 17] = [
+/// Which `Idempotency-Key`s were used, and what was answered.
+pub const ORDER_REQUESTS: &str = "order-requests";
+
+pub const ALL: [&str; 18] = [
     ORDERS,
     ORDERS_BY_CUSTOMER,
     ORDERS_ENRICHED,
@@ -52,6 +55,7 @@ pub const ALL: [&str; 17] = [
     WEBHOOKS_DLQ,
     RULE_SEGMENTS,
     RULE_STATUS,
+    ORDER_REQUESTS,
 ];
 
 /// Where goes what could not be decoded from `topic`.

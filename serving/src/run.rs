@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::{Access, Hosts, KeySource, Limits, keep_rotating, serve, site};
 use crate::lake::Shelf;
-use crate::live::{Follow, Producer, follow};
+use crate::live::{Follow, Producer, Requests, follow};
 use crate::view::Batch;
 
 /// How often the lake is looked at.
@@ -47,6 +47,7 @@ pub async fn run(
         shelf: Shelf::new(lake.clone()),
         follow: Arc::clone(&shared),
         producer: producer(&config)?,
+        requests: requests(&config, &shared)?,
         access: Arc::clone(&access),
         hosts: Hosts::new(&config.hosts),
         limits: Limits::new(config.rate_limit),
@@ -104,6 +105,11 @@ async fn place(config: &Config, lake: &Lake) -> Result<Place> {
 fn producer(config: &Config) -> Result<Option<Producer>> {
     let producer = config.kafka.as_ref().map(|kafka| Producer::new(kafka, &config.topics.orders));
     producer.transpose().map_err(|reason| Error::Setting { name: "kafka", reason })
+}
+
+fn requests(config: &Config, follow: &Arc<Follow>) -> Result<Option<Requests>> {
+    let new = |kafka| Requests::new(kafka, &config.topics.order_requests, Arc::clone(follow));
+    config.kafka.as_ref().map(new).transpose().map_err(|reason| Error::Setting { name: "kafka", reason })
 }
 
 /// The first page is right at once: waits until the publication that was found is in the view.

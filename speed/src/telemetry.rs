@@ -35,6 +35,11 @@ pub struct PartitionLabels {
     pub partition: u32,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShardLabels {
+    pub shard: u32,
+}
+
 /// The metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,6 +61,8 @@ pub struct Metrics {
     pub late: Counter,
     pub shed: Counter,
     pub handed_on: Counter,
+    shared_time: Family<ShardLabels, Gauge<f64, AtomicU64>>,
+    shared_time_waits_for: Family<ShardLabels, Gauge<i64, AtomicI64>>,
     pub lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_failing: Gauge,
@@ -85,6 +92,8 @@ impl Default for Metrics {
             late: Counter::default(),
             shed: Counter::default(),
             handed_on: Counter::default(),
+            shared_time: Family::default(),
+            shared_time_waits_for: Family::default(),
             lag: Family::default(),
             archive_lag: Family::default(),
             archive_failing: Gauge::default(),
@@ -138,6 +147,18 @@ impl Metrics {
             "Records that were not in the partition of their key, and went a way round",
             handed_on,
         );
+        registry.register_with_unit(
+            "shared_time",
+            "Event time, since 1970, that patterns over fields which users share have come to",
+            Unit::Seconds,
+            self.shared_time.clone(),
+        );
+        let waits_for = self.shared_time_waits_for.clone();
+        registry.register(
+            "shared_time_waits_for",
+            "The shard whose clicks hold that time back; -1 when none does",
+            waits_for,
+        );
     }
 
     /// Counts what a worker's step did.
@@ -154,6 +175,19 @@ impl Metrics {
         }
         if step.aborted.is_some() {
             self.aborts.inc();
+        }
+        // A shard that went is another process's to tell of.
+        if !step.closed.is_empty() {
+            self.shared_time.clear();
+            self.shared_time_waits_for.clear();
+        }
+        for (shard, heard) in &step.heard {
+            let labels = ShardLabels { shard: *shard };
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries are exact")]
+            if let Some(until) = heard.until {
+                self.shared_time.get_or_create(&labels).set(until as f64 / 1e3);
+            }
+            self.shared_time_waits_for.get_or_create(&labels).set(heard.waits_for.map_or(-1, i64::from));
         }
         if !step.opened.is_empty() {
             self.restore_seconds.set(wall.as_secs_f64());

@@ -123,8 +123,8 @@ impl TopicNames {
 }
 
 /// What a group does whose state or offsets cannot be gone on with.
-pub const START_ANEW: &str = "start anew: another --group, and the topics customer_state and orders_by_customer deleted (or \
-                              other names for them in [topics])";
+pub const START_ANEW: &str = "start anew: another --group, and the topics customer_state, orders_by_customer and \
+                              clickstream_by_field deleted (or other names for them in [topics])";
 
 /// The operators that run: one line each.
 #[must_use]

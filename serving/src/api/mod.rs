@@ -9,7 +9,6 @@ mod customers;
 mod demo;
 mod filter;
 mod grid;
-mod idempotency;
 mod orders;
 mod overview;
 mod paging;
@@ -33,7 +32,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use ask::Ask;
 pub use customer_row::{CustomerRow, CustomerValues};
-pub use idempotency::Idempotency;
 pub use problem::{Answered, FieldProblem, Problem, ProblemBody};
 pub use routes::{document, routes};
 pub use sight::json;
@@ -41,7 +39,7 @@ pub use views::keep_telling;
 
 use crate::http::{Access, Hosts, Limits, RequestIds};
 use crate::lake::Shelf;
-use crate::live::{Follow, Producer};
+use crate::live::{Follow, Producer, Requests};
 use crate::telemetry::Metrics;
 
 /// Scans of everybody at once: each takes a core for a while.
@@ -69,7 +67,8 @@ pub struct App {
     pub shelf: Shelf,
     pub follow: Arc<Follow>,
     pub producer: Option<Producer>,
-    pub idempotency: Idempotency,
+    /// Wherever there is a producer.
+    pub requests: Option<Requests>,
     pub access: Arc<Access>,
     pub hosts: Hosts,
     pub limits: Limits,
@@ -92,6 +91,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub follow: Arc<Follow>,
     pub producer: Option<Producer>,
+    pub requests: Option<Requests>,
     pub access: Arc<Access>,
     pub hosts: Hosts,
     pub limits: Limits,
@@ -101,14 +101,14 @@ pub struct Parts {
 impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { place, shelf, follow, producer, access, hosts, limits, closing } = parts;
+        let Parts { place, shelf, follow, producer, requests, access, hosts, limits, closing } = parts;
         let instance: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
         Self {
             place,
             shelf,
             follow,
             producer,
-            idempotency: Idempotency::default(),
+            requests,
             access,
             hosts,
             limits,

@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::idempotency::Known;
 use super::story::NoQuery;
 use super::{Answered, App, Ask, FieldProblem, Problem, posted};
 use crate::http::Caller;
-use crate::live::Place;
+use crate::live::{Known, Place};
 
 /// Lines in one request.
 const MOST: usize = 1_000;
@@ -79,7 +78,7 @@ impl Line {
 
 /// Writes order lines to the topic
 #[utoipa::path(post, path = "/api/v1/orders", tag = "live", request_body = OrderRequests,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once by a server process; others that run beside it, and one that was started again, do not know it")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is done once, whichever server is asked; keys are kept for a day")),
     responses((status = 202, body = Accepted), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn post_orders(
     State(app): State<Arc<App>>,
@@ -97,35 +96,41 @@ pub async fn post_orders(
     }
     let lines = read(&app, &body)?;
     let Some(key) = key.map(|key| format!("{}\n{key}", caller.name)) else { return write(&app, &lines).await };
-    match app.idempotency.begin(&key, &body) {
-        Known::New => {}
+    let requests = app.requests.as_ref().ok_or_else(no_brokers)?;
+    let claim = match requests.begin(&key, &body).await.map_err(not_written)? {
+        Known::New(claim) => claim,
         Known::Done(answer) => {
             let kind = (header::CONTENT_TYPE, "application/json");
             let replayed = (header::HeaderName::from_static("idempotency-replayed"), "true");
             return Ok((StatusCode::ACCEPTED, [kind, replayed], answer).into_response());
         }
         Known::Underway => {
-            return Err(Problem::new(StatusCode::CONFLICT, "a request with this Idempotency-Key is being done"));
+            let told = "a request with this Idempotency-Key is being done, or was and did not tell its end; if this stays so, look \
+                        for the orders before you send them with another key";
+            return Err(Problem::new(StatusCode::CONFLICT, told));
         }
         Known::Other => {
             let told = "this Idempotency-Key was used with another body";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told));
         }
-    }
+    };
     // Done to its end also when the asker goes.
     let done = tokio::spawn(async move {
-        match write_lines(&app, &lines).await {
-            Ok(body) => {
-                app.idempotency.done(&key, body.clone());
-                Ok(answered(body))
-            }
-            Err(problem) => {
-                app.idempotency.failed(&key);
-                Err(problem)
-            }
+        let body = write_lines(&app, &lines).await?;
+        if let Some(requests) = &app.requests {
+            requests.done(claim, body.clone()).await;
         }
+        Ok(answered(body))
     });
     done.await.map_err(|error| Problem::from(crate::error::Error::from(error)))?
+}
+
+fn no_brokers() -> Problem {
+    Problem::unavailable("there are no brokers: orders go to the lake by `batch run --input`", 60)
+}
+
+fn not_written(reason: String) -> Problem {
+    Problem::unavailable(format!("nothing was written: {reason}"), 5)
 }
 
 async fn write(app: &App, lines: &[Line]) -> Answered<Response> {
@@ -137,9 +142,7 @@ pub(super) fn answered(body: Bytes) -> Response {
 }
 
 pub(super) async fn write_lines(app: &App, lines: &[Line]) -> Answered<Bytes> {
-    let producer = app.producer.as_ref().ok_or_else(|| {
-        Problem::unavailable("there are no brokers: orders go to the lake by `batch run --input`", 60)
-    })?;
+    let producer = app.producer.as_ref().ok_or_else(no_brokers)?;
     let records: Vec<_> = lines.iter().map(Line::record).collect();
     let orders = producer.write(&records).await.map_err(|reason| {
         tracing::warn!(reason, "orders were not written");

@@ -38,6 +38,9 @@ const FIELDS: [&str; 22] = [
 ];
 /// Of an amount of money.
 const DECIMALS: usize = 4;
+/// Bytes of an identifier or a name, and of a description: some ten times those of real shops.
+const MOST_NAME: usize = 200;
+const MOST_DESCRIPTION: usize = 2_000;
 
 /// The line as the topic has it.
 ///
@@ -55,6 +58,7 @@ pub fn line(place: &Place, raw: &[u8], now: EventTime) -> Result<Line, Vec<Field
     if decimals.len() > DECIMALS && decimals.bytes().all(|digit| digit.is_ascii_digit()) {
         wrong.push(problem("unit_price", format!("bad_price: amounts have at most {DECIMALS} decimals")));
     }
+    wrong.extend(unfit(&wire));
     let clean = place.rules.clean(&wire.raw(), at, DecimalMark::Point, latest);
     let Some(clean) = clean.ok().filter(|_| wrong.is_empty()) else { return Err(wrong) };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -100,6 +104,26 @@ fn unknown(raw: &[u8]) -> Vec<FieldProblem> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(raw).unwrap_or_default();
     let strange = fields.into_keys().filter(|name| !FIELDS.contains(&name.as_str()));
     strange.map(|name| problem(&name, "there is no such field".to_owned())).collect()
+}
+
+/// Texts that no form would have let through: pages and reports would carry them for good.
+fn unfit(wire: &Wire<'_>) -> Vec<FieldProblem> {
+    let fields = [
+        ("invoice", &wire.invoice, MOST_NAME),
+        ("stock_code", &wire.stock_code, MOST_NAME),
+        ("description", &wire.description, MOST_DESCRIPTION),
+        ("customer_id", &wire.customer_id, MOST_NAME),
+        ("country", &wire.country, MOST_NAME),
+    ];
+    let unfit = fields.into_iter().filter_map(|(field, text, most)| {
+        if text.0.len() > most {
+            let told = format!("too_long: {} bytes, where at most {most} are taken", text.0.len());
+            return Some(problem(field, told));
+        }
+        let control = text.0.trim().chars().find(|letter| letter.is_control())?;
+        Some(problem(field, format!("control_character: {control:?} does not belong in a text of one line")))
+    });
+    unfit.collect()
 }
 
 fn refused(reason: Reason, detail: &str) -> FieldProblem {
@@ -153,6 +177,8 @@ mod tests {
         assert_eq!(wrong(&json!({"descripton": "Lamp"})), ["descripton"]);
         assert_eq!(wrong(&json!({"unit_price": 1.00001})), ["unit_price"]);
         assert!(wrong(&json!({"unit_price": "1.50000"})).is_empty());
+        assert_eq!(wrong(&json!({"country": "x".repeat(201), "stock_code": "A\u{0}B"})), ["stock_code", "country"]);
+        assert!(wrong(&json!({"description": "x".repeat(2_000)})).is_empty());
         assert_eq!(wrong(&json!({"quantity": 999_999_999_999_i64, "unit_price": 9_999_999})), ["quantity"]);
     }
 

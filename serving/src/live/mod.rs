@@ -12,6 +12,7 @@ mod feed;
 mod follow;
 mod producer;
 mod reader;
+mod requests;
 mod status;
 
 pub use event::{Alert, Change, Changed, Order, RuleChange};
@@ -20,4 +21,5 @@ pub use follow::{Follow, follow};
 pub use producer::{Place, Producer};
 pub use reader::TopicNames;
 pub(crate) use reader::{is_lost, partitions_of, reading_client};
+pub use requests::{Known, Requests};
 pub use status::{LiveState, LiveStatus};

@@ -34,7 +34,7 @@ impl Producer {
     /// When a setting is refused.
     pub fn new(kafka: &KafkaSettings, topic: &str) -> Result<Self, String> {
         let mut config = kafka.producer_config();
-        config.set("message.timeout.ms", "10000").set("linger.ms", "2");
+        config.set("message.timeout.ms", "5000").set("linger.ms", "2");
         let context = Deliveries(Context::default());
         let explain = context.0.clone();
         let producer = config.create_with_context(context).map_err(|error| explain.explain(&error).to_string())?;

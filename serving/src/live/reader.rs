@@ -30,6 +30,7 @@ pub struct TopicNames {
     pub alerts: String,
     pub rule_segments: String,
     pub rule_status: String,
+    pub order_requests: String,
 }
 
 impl Default for TopicNames {
@@ -44,6 +45,7 @@ impl Default for TopicNames {
             alerts: topics::ALERTS.to_owned(),
             rule_segments: topics::RULE_SEGMENTS.to_owned(),
             rule_status: topics::RULE_STATUS.to_owned(),
+            order_requests: topics::ORDER_REQUESTS.to_owned(),
         }
     }
 }

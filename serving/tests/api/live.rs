@@ -171,6 +171,49 @@ fn posted_orders_are_judged_written_once_and_seen() {
 }
 
 #[test]
+fn a_key_is_done_once_whichever_server_is_asked() {
+    let Some(world) = World::new("serving_once", 300) else { return };
+    let _speed = world.speed();
+    let order = |number: usize| {
+        json!({"invoice": format!("K{number}"), "stock_code": "A", "quantity": 1, "unit_price": 1, "customer_id": "ONCE",
+            "ordered_at": "2026-05-03T09:00:00Z"})
+    };
+    let ask = |server: &Server, number: usize| {
+        server.post("/orders", &order(number), &[("Idempotency-Key", &format!("request-{number}"))])
+    };
+    let servers = [world.serving(&[]), world.serving(&[])];
+    for number in 0..12 {
+        // Of those who ask at the same time one is told that another is at it, or what that one was answered.
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                servers.iter().cycle().take(4).map(|server| scope.spawn(|| ask(server, number))).collect();
+            asked.into_iter().map(|asked| asked.join().expect("an answer")).collect()
+        });
+        let fresh =
+            answers.iter().filter(|answer| answer.status == 202 && answer.header("idempotency-replayed").is_empty());
+        assert_eq!(fresh.count(), 1, "{number}");
+        assert!(answers.iter().all(|answer| matches!(answer.status, 202 | 409)), "{number}");
+        let later: Vec<_> = servers.iter().map(|server| ask(server, number)).collect();
+        assert!(
+            later.iter().all(|answer| answer.header("idempotency-replayed") == "true"),
+            "{number}: {}",
+            later[1].text()
+        );
+        assert_eq!(later[0].json(), later[1].json());
+    }
+    // One that was started again knows what was done before.
+    let [first, second] = servers;
+    let before = ask(&second, 3).json();
+    drop((first, second));
+    let third = world.serving(&[]);
+    let after = ask(&third, 3);
+    assert_eq!((after.header("idempotency-replayed"), after.json()), ("true", before));
+    assert_eq!(third.post("/orders", &order(0), &[("Idempotency-Key", "request-3")]).status, 422);
+    let whole = third.until("/customers/ONCE", "every order", |customer| customer["merged"]["frequency"] == 12);
+    assert_eq!(whole["merged"]["monetary"], 12.0);
+}
+
+#[test]
 fn every_order_of_a_customer_is_listed_however_many_came_since() {
     const LINES: usize = 12_300;
     let Some(world) = World::new("story", 300) else { return };

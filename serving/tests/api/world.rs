@@ -90,6 +90,8 @@ impl World {
             if self.rules().exists() {
                 settings.push_str(&format!("rules = '{}'\n", self.rules().display()));
             }
+        } else {
+            named.push("order_requests");
         }
         let named: String = named.iter().map(|name| format!("{name} = '{}'\n", self.name(name))).collect();
         settings + &format!("[kafka]\nbrokers = '{brokers}'\n{more}[topics]\norders = '{topic}'\n{named}")

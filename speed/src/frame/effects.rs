@@ -1,5 +1,6 @@
 //! What operators want done: records to be produced within the epoch's transaction.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{Record, Refusal, TopicId};
@@ -42,6 +43,8 @@ pub struct Effects {
     pub more_work: bool,
     /// Counted until the epoch is committed.
     pub counted: Counted,
+    /// By shard, how far time has come for operators that hear of it from all shards.
+    pub heard: BTreeMap<u32, Heard>,
 }
 
 /// What is worth counting beside records: what patterns were not given or had to forget, and detours.
@@ -53,6 +56,15 @@ pub struct Counted {
     pub shed: u64,
     /// Records whose key lives in another shard.
     pub handed_on: u64,
+}
+
+/// How far time has come by what other shards say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// In milliseconds; `None` before every shard has said something.
+    pub until: Option<i64>,
+    /// The shard whose word holds time back, if any does.
+    pub waits_for: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -123,7 +135,7 @@ impl Effects {
         self.records.is_empty()
     }
 
-    /// Forgets the records; keeps the memory, [`Effects::more_work`] and [`Effects::counted`].
+    /// Forgets the records; keeps the memory, [`Effects::more_work`] and what was counted and heard.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();

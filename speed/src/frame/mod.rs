@@ -7,7 +7,7 @@ mod stage;
 mod state;
 mod time;
 
-pub use effects::{Counted, Effects, Emitted, Target};
+pub use effects::{Counted, Effects, Emitted, Heard, Target};
 pub use operator::{Decoded, EpochEnd, Operator, Refusal, Signal};
 pub use record::{Decoding, Origin, Record, TopicId, TopicPartition};
 pub use stage::{Dispatch, Input, Stage, Task, split_memo};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use data::EventTime;
 
-use crate::frame::{Counted, Effects, Signal, Tick, TopicId};
+use crate::frame::{Counted, Effects, Heard, Signal, Tick, TopicId};
 use crate::operators::segments::Shelf;
 use crate::topology::Topology;
 use port::{Change, Commit, Failure, Reading, Result, Writing};
@@ -65,6 +65,7 @@ pub struct Step {
     pub dead_letters: usize,
     /// Of a committed epoch.
     pub counted: Counted,
+    pub heard: BTreeMap<u32, Heard>,
     /// An epoch was committed: how long it was open.
     pub committed: Option<Duration>,
     /// An epoch was aborted: why.
@@ -350,6 +351,7 @@ impl<P: Reading + Writing> Worker<P> {
         self.port.commit(&commits)?;
         self.epoch = None;
         step.counted = std::mem::take(&mut self.effects.counted);
+        step.heard = std::mem::take(&mut self.effects.heard);
         self.shards.values_mut().for_each(|shard| shard.committed(&mut self.effects));
         step.committed = Some(now.saturating_sub(opened));
         Ok(())
@@ -361,6 +363,7 @@ impl<P: Reading + Writing> Worker<P> {
         (self.publication, self.edition) = (None, None);
         self.effects.clear();
         self.effects.counted = Counted::default();
+        self.effects.heard.clear();
         self.port.abort()?;
         self.shards.values_mut().for_each(|shard| shard.aborted(&mut self.effects));
         let from: Vec<_> = self.shards.values().flat_map(Shard::followed).collect();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::matching::Matching;
 use super::{Said, Topics};
-use crate::frame::{Decoded, Effects, EpochEnd, Operator, Origin, Record, Refusal, Signal, Target};
+use crate::frame::{Decoded, Effects, EpochEnd, Heard, Operator, Origin, Record, Refusal, Signal, Target};
 use crate::operators::events::micros;
 use crate::rulebook::Edition;
 
@@ -55,6 +55,7 @@ fn field_of(key: &str) -> Option<Field> {
 pub struct AlertsByField {
     matching: Matching,
     state: Target,
+    shard: u32,
     shards: u32,
     times: Times,
     committed: Times,
@@ -78,7 +79,7 @@ impl AlertsByField {
         let state = Target::Partition(topics.state_by_field, shard);
         let matching = Matching::new(topics.alerts, state, |key| !key.is_of_user(), edition)?;
         let times = Times { said: BTreeMap::new(), watermark: i64::MIN };
-        Ok(Self { matching, state, shards, committed: times.clone(), times })
+        Ok(Self { matching, state, shard, shards, committed: times.clone(), times })
     }
 }
 
@@ -94,38 +95,51 @@ impl Times {
         self.watermark = least;
         Some(least)
     }
+
+    fn heard(&self, shards: u32) -> Heard {
+        let unheard = (0..shards).find(|shard| !self.said.contains_key(shard));
+        let slowest = self.said.iter().filter_map(|(shard, said)| match said {
+            Said::Silent => None,
+            Said::Reached(at) => Some((*at, *shard)),
+        });
+        Heard {
+            until: Some(self.watermark).filter(|watermark| *watermark > i64::MIN),
+            waits_for: unheard.or_else(|| slowest.min().map(|(_, shard)| shard)),
+        }
+    }
 }
 
 impl Operator for AlertsByField {
-    type Event<'r> = Heard;
+    type Event<'r> = Understood;
 
-    fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, Heard>, Refusal> {
+    fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, Understood>, Refusal> {
         let malformed = |detail: &str| Refusal { reason: "malformed", detail: detail.to_owned() };
         let key = record.key.map_or(Ok(""), std::str::from_utf8).map_err(|_| malformed("its key is no text"))?;
         let message = rmp_serde::from_slice(record.value.unwrap_or_default());
         let (event, at) = match message.map_err(|error| malformed(&error.to_string()))? {
             // The frame's own event time is not used here.
-            Message::Time { of, said } => (Heard::Time { of, said }, EventTime::from_micros(i64::MIN)),
+            Message::Time { of, said } => (Understood::Time { of, said }, EventTime::from_micros(i64::MIN)),
             Message::Click(click) => {
                 let field = field_of(key).ok_or_else(|| malformed("its key is no field's value"))?;
                 let at = micros(click.at()).ok_or_else(|| malformed("its time is out of range"))?;
-                (Heard::Click(field, click), at)
+                (Understood::Click(field, click), at)
             }
         };
         Ok(Decoded { key: Cow::Borrowed(key), at, event })
     }
 
-    fn apply(&mut self, event: &Decoded<'_, Heard>, _: &Origin, out: &mut Effects) {
+    fn apply(&mut self, event: &Decoded<'_, Understood>, _: &Origin, out: &mut Effects) {
         match &event.event {
-            Heard::Click(_, click) if click.at().0 <= self.times.watermark => out.counted.late += 1,
-            Heard::Click(field, click) => {
+            Understood::Click(_, click) if click.at().0 <= self.times.watermark => out.counted.late += 1,
+            Understood::Click(field, click) => {
                 self.matching.push(&event.key, Some(*field), click, self.times.watermark, out)
             }
-            Heard::Time { of, said } => {
+            Understood::Time { of, said } => {
                 self.times.said.insert(*of, *said);
                 if let Some(watermark) = self.times.advance(self.shards) {
                     self.matching.reach(watermark, out);
                 }
+                out.heard.insert(self.shard, self.times.heard(self.shards));
             }
         }
     }
@@ -176,7 +190,7 @@ impl Operator for AlertsByField {
 
 /// A message, understood.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Understood {
     Click(Field, Event),
     Time { of: u32, said: Said },
 }
@@ -200,6 +214,19 @@ mod tests {
             [say(0, Said::Reached(90)), say(1, Said::Silent), say(2, Said::Reached(60))],
             [None, None, Some(60)]
         );
+    }
+
+    #[test]
+    fn it_is_told_whom_time_waits_for() {
+        let mut times = Times { said: BTreeMap::new(), watermark: i64::MIN };
+        assert_eq!(times.heard(2), Heard { until: None, waits_for: Some(0) });
+        times.said.insert(0, Said::Reached(50));
+        assert_eq!(times.heard(2), Heard { until: None, waits_for: Some(1) });
+        times.said.insert(1, Said::Reached(70));
+        times.advance(2);
+        assert_eq!(times.heard(2), Heard { until: Some(50), waits_for: Some(0) });
+        times.said.extend([(0, Said::Silent), (1, Said::Silent)]);
+        assert_eq!(times.heard(2), Heard { until: Some(50), waits_for: None });
     }
 
     #[test]

@@ -1,0 +1,342 @@
+//! Requests that are done once, whichever server is asked and however often: `Idempotency-Key`.
+//!
+//! A topic is the arbiter. Who is to do a request first claims its key there, and reads on until its claim has come back: the first
+//! claim of a key is the one that counts, for every server alike. What was answered follows on the same topic, so that a server which was
+//! started again knows it too. A claim that no answer follows stays: whether its orders were written, nobody can tell any more,
+//! and to do it again could count them twice.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use data::kafka::{KafkaSettings, Topics};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::reader::{is_lost, partitions_of, reading_client};
+use super::{Follow, Place, Producer};
+
+/// How long the topic keeps a key.
+const KEPT_MS: &str = "86400000";
+/// Bytes of keys and answers in memory; the oldest go first.
+const HELD: usize = 64 << 20;
+/// Until the topic is there and read, and until a claim has come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+const ASK: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(100);
+
+/// What is to be done about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// To be done by whoever asked; [`Requests::done`] must follow once it is, and nothing when it failed.
+    New(Claim),
+    /// Another has claimed it, and has not said what it answered.
+    Underway,
+    Done(Bytes),
+    /// The key was used for something else.
+    Other,
+}
+
+/// The right to do the request with this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim(String);
+
+/// A record of the topic; its key is the request's.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry<'r> {
+    Claim {
+        by: String,
+        digest: String,
+    },
+    Done {
+        by: String,
+        #[serde(borrow)]
+        answer: &'r RawValue,
+    },
+}
+
+/// The keys of a topic, read from when the first is asked for.
+pub struct Requests {
+    shared: Arc<Shared>,
+    producer: Producer,
+    started: Once,
+    /// Stands in the claims of this process.
+    own: String,
+    /// Keys that this process is at, and those whose orders it failed to write: some of them may have been written.
+    busy: Mutex<HashSet<String>>,
+}
+
+struct Shared {
+    kafka: KafkaSettings,
+    topic: String,
+    follow: Arc<Follow>,
+    held: Mutex<Held>,
+    /// By partition, the first offset that was not read yet; empty while there is no reader.
+    read: watch::Sender<BTreeMap<i32, i64>>,
+    /// Why there is no reader.
+    error: Mutex<String>,
+}
+
+impl Requests {
+    /// # Errors
+    /// When a setting is refused.
+    pub fn new(kafka: &KafkaSettings, topic: &str, follow: Arc<Follow>) -> Result<Self, String> {
+        let shared = Shared {
+            kafka: kafka.clone(),
+            topic: topic.to_owned(),
+            follow,
+            held: Mutex::default(),
+            read: watch::Sender::default(),
+            error: Mutex::new("the brokers have not answered yet".to_owned()),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            producer: Producer::new(kafka, topic)?,
+            started: Once::new(),
+            own: uuid::Uuid::new_v4().simple().to_string(),
+            busy: Mutex::default(),
+        })
+    }
+
+    /// Claims the request with this key and body.
+    ///
+    /// # Errors
+    /// When the brokers do not answer: nothing was done.
+    pub async fn begin(&self, key: &str, body: &[u8]) -> Result<Known, String> {
+        let digest = format!("{:032x}", xxh3_128(body));
+        if let Some(known) = self.shared.lock().look(key, &digest, &self.own) {
+            return Ok(known);
+        }
+        if !self.busy().insert(key.to_owned()) {
+            return Ok(Known::Underway);
+        }
+        let known = self.claim(key, digest).await;
+        if !matches!(known, Ok(Known::New(_))) {
+            self.busy().remove(key);
+        }
+        known
+    }
+
+    async fn claim(&self, key: &str, digest: String) -> Result<Known, String> {
+        self.started.call_once(|| {
+            let shared = Arc::clone(&self.shared);
+            thread::spawn(move || read(&shared));
+        });
+        self.read_until(|read| !read.is_empty()).await?;
+        let places = self.write(key, &Entry::Claim { by: self.own.clone(), digest: digest.clone() }).await?;
+        let is_read = |read: &BTreeMap<i32, i64>, place: &Place| {
+            read.get(&place.partition).is_some_and(|next| *next > place.offset)
+        };
+        self.read_until(|read| places.iter().all(|place| is_read(read, place))).await?;
+        // Another's may have come first.
+        let known = self.shared.lock().look(key, &digest, &self.own);
+        Ok(known.unwrap_or_else(|| Known::New(Claim(key.to_owned()))))
+    }
+
+    /// Tells every server what was answered.
+    pub async fn done(&self, Claim(key): Claim, answer: Bytes) {
+        let Ok(raw) = serde_json::from_slice::<&RawValue>(&answer) else { return };
+        self.shared.lock().done(&key, &self.own, answer.clone());
+        if let Err(reason) = self.write(&key, &Entry::Done { by: self.own.clone(), answer: raw }).await {
+            tracing::warn!(reason, "what was answered to an Idempotency-Key is known to this process alone");
+        }
+        self.busy().remove(&key);
+    }
+
+    fn busy(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn write(&self, key: &str, entry: &Entry<'_>) -> Result<Vec<Place>, String> {
+        let value = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
+        self.producer.write(&[(key.to_owned(), value)]).await
+    }
+
+    async fn read_until(&self, reached: impl FnMut(&BTreeMap<i32, i64>) -> bool) -> Result<(), String> {
+        let mut read = self.shared.read.subscribe();
+        let waited = timeout(PATIENCE, read.wait_for(reached)).await;
+        match waited {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(self.shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the topic for as long as the process serves, on a thread of its own.
+fn read(shared: &Shared) {
+    while !shared.follow.stopped() {
+        let reason = match open(shared) {
+            Ok(reader) => follow(shared, &reader),
+            Err(reason) => reason,
+        };
+        shared.read.send_replace(BTreeMap::new());
+        tracing::warn!(reason, topic = shared.topic, "requests with an Idempotency-Key are not taken now");
+        *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        shared.follow.wait(Duration::from_secs(1));
+    }
+}
+
+/// A reader of every partition from its first record on.
+fn open(shared: &Shared) -> Result<BaseConsumer<data::kafka::Context>, String> {
+    let topics = Topics::new(&shared.kafka)?;
+    let settings = [("cleanup.policy", "delete"), ("retention.ms", KEPT_MS)];
+    topics.ensure(&shared.topic, 1, &settings).map_err(|failure| failure.to_string())?;
+    let reader = reading_client(&shared.kafka, false)?;
+    let told = |error: rdkafka::error::KafkaError| error.to_string();
+    let metadata = reader.fetch_metadata(Some(&shared.topic), ASK).map_err(told)?;
+    let (mut list, mut starts) = (TopicPartitionList::new(), BTreeMap::new());
+    for partition in partitions_of(&metadata, &shared.topic) {
+        let (low, _) = reader.fetch_watermarks(&shared.topic, partition, ASK).map_err(told)?;
+        list.add_partition_offset(&shared.topic, partition, Offset::Offset(low)).map_err(told)?;
+        starts.insert(partition, low);
+    }
+    reader.assign(&list).map_err(told)?;
+    shared.read.send_replace(starts);
+    Ok(reader)
+}
+
+/// Takes records in until the topic is lost, or the process ends; why.
+fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>) -> String {
+    while !shared.follow.stopped() {
+        match reader.poll(POLL) {
+            Some(Ok(message)) => {
+                let key = String::from_utf8_lossy(message.key().unwrap_or_default());
+                if let Err(error) = shared.lock().take(&key, message.payload().unwrap_or_default()) {
+                    shared.follow.unreadable(&shared.topic, &error.to_string());
+                }
+                shared.read.send_modify(|read| {
+                    read.insert(message.partition(), message.offset() + 1);
+                });
+            }
+            Some(Err(error)) if is_lost(&error) => return error.to_string(),
+            Some(Err(error)) => {
+                *shared.error.lock().unwrap_or_else(PoisonError::into_inner) =
+                    reader.context().explain(&error).to_string();
+            }
+            None => {}
+        }
+    }
+    "the process ends".to_owned()
+}
+
+/// What the topic says of each key.
+#[derive(Debug, Default)]
+struct Held {
+    requests: HashMap<String, Request>,
+    order: VecDeque<String>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Request {
+    by: String,
+    digest: String,
+    answer: Option<Bytes>,
+}
+
+impl Held {
+    fn take(&mut self, key: &str, value: &[u8]) -> Result<(), serde_json::Error> {
+        match serde_json::from_slice(value)? {
+            Entry::Claim { by, digest } => self.claim(key, by, digest),
+            Entry::Done { by, answer } => self.done(key, &by, Bytes::copy_from_slice(answer.get().as_bytes())),
+        }
+        Ok(())
+    }
+
+    /// The first claim counts.
+    fn claim(&mut self, key: &str, by: String, digest: String) {
+        if self.requests.contains_key(key) {
+            return;
+        }
+        self.bytes += key.len();
+        self.order.push_back(key.to_owned());
+        self.requests.insert(key.to_owned(), Request { by, digest, answer: None });
+        while self.bytes > HELD
+            && let Some(oldest) = self.order.pop_front()
+        {
+            let answer = self.requests.remove(&oldest).and_then(|request| request.answer);
+            self.bytes -= oldest.len() + answer.map_or(0, |answer| answer.len());
+        }
+    }
+
+    fn done(&mut self, key: &str, by: &str, answer: Bytes) {
+        let Some(request) = self.requests.get_mut(key).filter(|request| request.by == by) else { return };
+        let before = request.answer.as_ref().map_or(0, Bytes::len);
+        self.bytes = self.bytes + answer.len() - before;
+        request.answer = Some(answer);
+    }
+
+    /// `None` when whoever claims in the name `by` may do the request: nobody has claimed it, or this very one, without doing it.
+    fn look(&self, key: &str, digest: &str, by: &str) -> Option<Known> {
+        let request = self.requests.get(key)?;
+        match &request.answer {
+            _ if request.digest != digest => Some(Known::Other),
+            Some(answer) => Some(Known::Done(answer.clone())),
+            None => (request.by != by).then_some(Known::Underway),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(held: &mut Held, key: &str, entry: &Entry<'_>) {
+        held.take(key, &serde_json::to_vec(entry).expect("written")).expect("read");
+    }
+
+    fn claim(by: &str, digest: &str) -> Entry<'static> {
+        Entry::Claim { by: by.to_owned(), digest: digest.to_owned() }
+    }
+
+    fn done(by: &str) -> Entry<'static> {
+        Entry::Done { by: by.to_owned(), answer: serde_json::from_str("{\"accepted\":1}").expect("JSON") }
+    }
+
+    #[test]
+    fn the_first_claim_of_a_key_counts() {
+        let mut held = Held::default();
+        assert_eq!(held.look("a", "1", "one"), None);
+        take(&mut held, "a", &claim("one", "1"));
+        take(&mut held, "a", &claim("two", "1"));
+        assert_eq!(held.look("a", "1", "one"), None);
+        assert_eq!(held.look("a", "1", "two"), Some(Known::Underway));
+        assert_eq!(held.look("a", "2", "one"), Some(Known::Other));
+        // Not from whom it would count.
+        take(&mut held, "a", &done("two"));
+        assert_eq!(held.look("a", "1", "two"), Some(Known::Underway));
+        take(&mut held, "a", &done("one"));
+        for by in ["one", "two"] {
+            assert_eq!(held.look("a", "1", by), Some(Known::Done(Bytes::from_static(b"{\"accepted\":1}"))));
+        }
+        assert_eq!(held.look("b", "1", "two"), None);
+        assert!(held.take("c", b"{}").is_err());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut held = Held::default();
+        let long = "k".repeat(1 << 20);
+        for number in 0..100 {
+            take(&mut held, &format!("{number}{long}"), &claim("one", "1"));
+        }
+        let bytes: usize = held.requests.keys().map(String::len).sum();
+        assert_eq!((held.bytes, held.order.len()), (bytes, held.requests.len()));
+        assert!(bytes <= HELD && held.look(&format!("99{long}"), "1", "two").is_some());
+    }
+}
