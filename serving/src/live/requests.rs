@@ -113,32 +113,40 @@ impl Requests {
     /// When the brokers do not answer: nothing was done.
     pub async fn begin(&self, key: &str, body: &[u8]) -> Result<Known, String> {
         let digest = format!("{:032x}", xxh3_128(body));
-        if let Some(known) = self.shared.lock().look(key, &digest, &self.own) {
+        let known = self.shared.lock().look(key, &digest, &self.own);
+        let known = match known {
+            Some(known) => known,
+            None if !self.busy().insert(key.to_owned()) => Known::Underway,
+            None => {
+                let known = self.claim(key, &digest).await;
+                if !matches!(known, Ok(Known::New(_))) {
+                    self.busy().remove(key);
+                }
+                known?
+            }
+        };
+        // Whoever is at it will soon be done.
+        if known != Known::Underway {
             return Ok(known);
         }
-        if !self.busy().insert(key.to_owned()) {
-            return Ok(Known::Underway);
-        }
-        let known = self.claim(key, digest).await;
-        if !matches!(known, Ok(Known::New(_))) {
-            self.busy().remove(key);
-        }
-        known
+        let settled = |held: &Held| held.look(key, &digest, &self.own).filter(|known| *known != Known::Underway);
+        let _ = self.read_until(|_| settled(&self.shared.lock()).is_some()).await;
+        Ok(settled(&self.shared.lock()).unwrap_or(known))
     }
 
-    async fn claim(&self, key: &str, digest: String) -> Result<Known, String> {
+    async fn claim(&self, key: &str, digest: &str) -> Result<Known, String> {
         self.started.call_once(|| {
             let shared = Arc::clone(&self.shared);
             thread::spawn(move || read(&shared));
         });
         self.read_until(|read| !read.is_empty()).await?;
-        let places = self.write(key, &Entry::Claim { by: self.own.clone(), digest: digest.clone() }).await?;
+        let places = self.write(key, &Entry::Claim { by: self.own.clone(), digest: digest.to_owned() }).await?;
         let is_read = |read: &BTreeMap<i32, i64>, place: &Place| {
             read.get(&place.partition).is_some_and(|next| *next > place.offset)
         };
         self.read_until(|read| places.iter().all(|place| is_read(read, place))).await?;
         // Another's may have come first.
-        let known = self.shared.lock().look(key, &digest, &self.own);
+        let known = self.shared.lock().look(key, digest, &self.own);
         Ok(known.unwrap_or_else(|| Known::New(Claim(key.to_owned()))))
     }
 

@@ -2097,7 +2097,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key with the same body is done once by a server process; others that run beside it, and one that was started again, do not know it */
+                /** @description The same key with the same body is done once, whichever server is asked; keys are kept for a day */
                 "Idempotency-Key"?: string | null;
             };
             path?: never;
