@@ -48,13 +48,38 @@ fn parse_digits(text: &[u8]) -> Option<i64> {
 /// In ten-thousandths.
 fn parse_decimal(text: &[u8], mark: DecimalMark) -> Option<i64> {
     let (negative, digits) = split_sign(text);
-    let raw = match mark {
-        DecimalMark::Point => parse_plain(digits, b'.'),
-        DecimalMark::Comma => parse_plain(digits, b','),
-    }
-    .or_else(|| parse_grouped(digits, mark))
-    .or_else(|| parse_exponent(digits))?;
+    let point = match mark {
+        DecimalMark::Point => b'.',
+        DecimalMark::Comma => b',',
+    };
+    let raw = parse_short(digits, point)
+        .or_else(|| parse_plain(digits, point))
+        .or_else(|| parse_grouped(digits, mark))
+        .or_else(|| parse_exponent(digits))?;
     Some(if negative { -raw } else { raw })
+}
+
+/// What [`parse_plain`] reads, where it cannot overflow and nothing is rounded: as nearly all prices are.
+#[inline]
+fn parse_short(digits: &[u8], mark: u8) -> Option<i64> {
+    const POWERS: [i64; 5] = [UNIT, UNIT / 10, UNIT / 100, UNIT / 1_000, 1];
+    if digits.len() > 12 {
+        return None;
+    }
+    let (mut value, mut point) = (0, None);
+    for (place, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + i64::from(digit);
+        } else if byte == mark && point.is_none() {
+            point = Some(place);
+        } else {
+            return None;
+        }
+    }
+    let decimals = point.map_or(0, |point| digits.len() - point - 1);
+    let seen = digits.len() - usize::from(point.is_some());
+    POWERS.get(decimals).filter(|_| seen > 0).map(|power| value * power)
 }
 
 /// Digits with at most one `mark`; at least one digit.
@@ -135,6 +160,9 @@ fn split_sign(text: &[u8]) -> (bool, &[u8]) {
 /// Drops one leading currency sign: `£`, `$` or `€`, in UTF-8 or Windows-1252.
 fn strip_currency(text: &[u8]) -> &[u8] {
     const SIGNS: [&[u8]; 5] = ["£".as_bytes(), "€".as_bytes(), b"$", b"\xA3", b"\x80"];
+    if text.first().is_none_or(u8::is_ascii_digit) {
+        return text;
+    }
     SIGNS.iter().find_map(|sign| text.strip_prefix(*sign)).map_or(text, <[u8]>::trim_ascii_start)
 }
 
@@ -144,6 +172,16 @@ mod tests {
 
     fn money(text: &str, mark: DecimalMark) -> Option<i64> {
         parse_money(text.as_bytes(), mark).map(Money::raw)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn short_numbers_are_read_as_the_others(text in "[0-9]{0,8}[.,]{0,2}[0-9a]{0,6}") {
+            let short = parse_short(text.as_bytes(), b'.');
+            if short.is_some() {
+                proptest::prop_assert_eq!(short, parse_plain(text.as_bytes(), b'.'));
+            }
+        }
     }
 
     #[test]

@@ -90,13 +90,16 @@ pub struct Scanner<'a> {
     last: bool,
     next: usize,
     block: usize,
+    /// Bytes of the block that are not looked at yet, and matter: a bit for each.
     hits: u64,
+    /// Those of the block's that are no delimiters.
+    others: u64,
 }
 
 impl<'a> Scanner<'a> {
     #[must_use]
     pub fn new(text: &'a [u8], delimiter: u8, last: bool) -> Self {
-        let mut scanner = Self { text, delimiter, last, next: 0, block: 0, hits: 0 };
+        let mut scanner = Self { text, delimiter, last, next: 0, block: 0, hits: 0, others: 0 };
         scanner.seek(0);
         scanner
     }
@@ -116,10 +119,15 @@ impl<'a> Scanner<'a> {
         if start >= self.text.len() {
             return Step::End;
         }
-        while let Some(at) = self.next_hit() {
+        while let Some((at, is_delimiter)) = self.next_hit() {
+            if is_delimiter {
+                fields.spans.push(Span { start: field_start, end: at, unescaped: false });
+                field_start = at + 1;
+                continue;
+            }
             match self.text.get(at) {
                 Some(b'\n') => return self.end_record(start, field_start, at, fields),
-                Some(b'"') if self.delimiter != b'"' => {
+                _ => {
                     if at == field_start {
                         fields.quoted = true;
                         match self.quoted_field(at, fields) {
@@ -135,10 +143,6 @@ impl<'a> Scanner<'a> {
                             Quoted::Malformed => return self.malformed(start),
                         }
                     }
-                }
-                _ => {
-                    fields.spans.push(Span { start: field_start, end: at, unescaped: false });
-                    field_start = at + 1;
                 }
             }
         }
@@ -224,28 +228,29 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next delimiter, line end or quote.
+    /// The next delimiter, line end or quote, and whether it is a delimiter.
     #[inline]
-    fn next_hit(&mut self) -> Option<usize> {
+    fn next_hit(&mut self) -> Option<(usize, bool)> {
         while self.hits == 0 {
             self.block += BLOCK;
             if self.block >= self.text.len() {
                 return None;
             }
-            self.hits = self.hits_at(self.block);
+            (self.hits, self.others) = self.hits_at(self.block);
         }
-        let at = self.block + self.hits.trailing_zeros() as usize;
+        let place = self.hits.trailing_zeros();
         self.hits &= self.hits - 1;
-        Some(at)
+        Some((self.block + place as usize, self.others >> place & 1 == 0))
     }
 
     fn seek(&mut self, position: usize) {
         self.block = position & !(BLOCK - 1);
-        self.hits = self.hits_at(self.block) & (u64::MAX << (position & (BLOCK - 1)));
+        (self.hits, self.others) = self.hits_at(self.block);
+        self.hits &= u64::MAX << (position & (BLOCK - 1));
     }
 
     #[inline]
-    fn hits_at(&self, block: usize) -> u64 {
+    fn hits_at(&self, block: usize) -> (u64, u64) {
         match self.text.get(block..block + BLOCK).and_then(|bytes| <&[u8; BLOCK]>::try_from(bytes).ok()) {
             Some(bytes) => hit_mask(bytes, self.delimiter),
             None => {
@@ -264,16 +269,19 @@ enum Quoted {
     Malformed,
 }
 
-/// A bit for each byte that is a delimiter, a line end or a quote.
+/// A bit for each byte that is a delimiter, a line end or a quote, and one for each that is one of the latter two.
 #[inline]
-fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8) -> u64 {
+fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
     let (delimiter, newline, quote) = (u8x16::splat(delimiter), u8x16::splat(b'\n'), u8x16::splat(b'"'));
     let (lanes, _) = bytes.as_chunks::<16>();
-    lanes.iter().rev().fold(0, |mask, lane| {
+    let (delimiters, others) = lanes.iter().rev().fold((0, 0), |(delimiters, others), lane| {
         let lane = u8x16::from(*lane);
-        let hits = lane.simd_eq(delimiter) | lane.simd_eq(newline) | lane.simd_eq(quote);
-        mask << 16 | u64::from(hits.to_bitmask())
-    })
+        let other = lane.simd_eq(newline) | lane.simd_eq(quote);
+        let join = |mask: u64, hits: u8x16| mask << 16 | u64::from(hits.to_bitmask());
+        (join(delimiters, lane.simd_eq(delimiter)), join(others, other))
+    });
+    // A quote that delimits quotes nothing.
+    (delimiters | others, others & !delimiters)
 }
 
 #[cfg(test)]

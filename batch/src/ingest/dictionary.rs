@@ -14,7 +14,7 @@ pub struct Dictionary {
     bytes: Vec<u8>,
     /// End of each value in `bytes`.
     ends: Vec<u32>,
-    codes: HashTable<Code>,
+    codes: HashTable<Entry>,
     last: Code,
 }
 
@@ -63,16 +63,56 @@ impl Dictionary {
 
     fn find_or_insert(&mut self, value: &[u8]) -> Code {
         let Self { bytes, ends, codes, .. } = self;
-        let hash = hash(value);
-        if let Some(code) = codes.find(hash, |code| same(value_at(bytes, ends, *code), value)) {
-            return *code;
+        let short = Short::of(value);
+        let is_it = |entry: &Entry| {
+            entry.short == short && (value.len() <= Short::BYTES || same(value_at(bytes, ends, entry.code), value))
+        };
+        if let Some(entry) = codes.find(short.hash(value), is_it) {
+            return entry.code;
         }
         #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
         let (code, end) = (ends.len() as Code, (bytes.len() + value.len()) as u32);
-        codes.insert_unique(hash, code, |code| hash_at(bytes, ends, *code));
+        let hash_of = |entry: &Entry| entry.short.hash(value_at(bytes, ends, entry.code));
+        codes.insert_unique(short.hash(value), Entry { short, code }, hash_of);
         bytes.extend_from_slice(value);
         ends.push(end);
         code
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    short: Short,
+    code: Code,
+}
+
+/// A value's length and first bytes: all that stock codes, invoices and customers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short {
+    word: u64,
+    length: u32,
+}
+
+impl Short {
+    const BYTES: usize = 8;
+
+    #[inline]
+    fn of(value: &[u8]) -> Self {
+        let word = match (value.first_chunk::<8>(), value.first_chunk::<4>(), value.last_chunk::<4>()) {
+            (Some(bytes), ..) => u64::from_le_bytes(*bytes),
+            (None, Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+            }
+            _ => value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
+        Self { word, length: value.len() as u32 }
+    }
+
+    #[inline]
+    fn hash(self, value: &[u8]) -> u64 {
+        let hasher = FixedState::default();
+        if value.len() <= Self::BYTES { hasher.hash_one(self.word) } else { hasher.hash_one(value) }
     }
 }
 
@@ -99,18 +139,22 @@ fn value_at<'a>(bytes: &'a [u8], ends: &[u32], code: Code) -> &'a [u8] {
     bytes.get(start as usize..end as usize).unwrap_or_default()
 }
 
-fn hash_at(bytes: &[u8], ends: &[u32], code: Code) -> u64 {
-    hash(value_at(bytes, ends, code))
-}
-
-#[inline]
-fn hash(value: &[u8]) -> u64 {
-    FixedState::default().hash_one(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_code_stands_for_one_value(values in proptest::collection::vec("[ab\u{0}]{0,12}", 0..60)) {
+            let mut dictionary = Dictionary::default();
+            let codes: Vec<Code> = values.iter().map(|value| dictionary.code(value.as_bytes())).collect();
+            for (code, value) in codes.iter().zip(&values) {
+                proptest::prop_assert_eq!(dictionary.get(*code), value.as_bytes());
+            }
+            let distinct: std::collections::BTreeSet<_> = values.iter().collect();
+            proptest::prop_assert_eq!(dictionary.len(), distinct.len());
+        }
+    }
 
     #[test]
     fn numbers_each_value_once() {

@@ -173,7 +173,7 @@ fn offset(number: u64) -> Result<i64> {
 #[derive(Default)]
 struct Integers {
     values: Vec<i64>,
-    codes: HashTable<Code>,
+    codes: HashTable<(i64, Code)>,
     last: Option<(i64, Code)>,
 }
 
@@ -187,17 +187,15 @@ impl Integers {
         }
         let Self { values, codes, .. } = self;
         let hash = |value: i64| FixedState::default().hash_one(value);
-        let at = |code: Code| values.get(code as usize).copied().unwrap_or_default();
-        let known = codes.find(hash(value), |code| at(*code) == value).copied();
-        let code = known.unwrap_or_else(|| {
+        let code = if let Some((_, code)) = codes.find(hash(value), |(known, _)| *known == value) {
+            *code
+        } else {
             #[expect(clippy::cast_possible_truncation, reason = "at most MOST_DISTINCT")]
             let code = values.len() as Code;
-            codes.insert_unique(hash(value), code, |code| hash(at(*code)));
-            code
-        });
-        if known.is_none() {
+            codes.insert_unique(hash(value), (value, code), |(known, _)| hash(*known));
             values.push(value);
-        }
+            code
+        };
         self.last = Some((value, code));
         code
     }
