@@ -58,11 +58,11 @@ async function request<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
     response = await fetch(base + path, { ...init, credentials: "same-origin" });
+    if (response.ok) return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem({ status: 0, title: "The server does not answer" }, path);
   }
-  if (response.ok) return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
   const problem = new Problem(await problemOf(response), path);
   if (problem.status === 401 && path !== "/session") unauthorised();
   throw problem;

@@ -19,12 +19,12 @@ export class Feed<T> {
   since = $state(Date.now());
   /** When the last event came. */
   last = $state(0);
-  arrived = $state(0);
   /** How often it was refused or broken off for good. */
   failures = $state(0);
 
   readonly #path: string;
   readonly #event: string;
+  readonly #each: (data: T) => void;
   #source: EventSource | null = null;
   #position = "";
   #pending: { id: number; data: T }[] = [];
@@ -34,9 +34,11 @@ export class Feed<T> {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #hide: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(path: string, event: string) {
+  /** `each` is called with every event as it comes, also while paused. */
+  constructor(path: string, event: string, each: (data: T) => void = () => {}) {
     this.#path = path;
     this.#event = event;
+    this.#each = each;
   }
 
   /** Connects; the function it returns disconnects. */
@@ -83,8 +85,9 @@ export class Feed<T> {
   #take(event: MessageEvent<string>): void {
     if (event.lastEventId) this.#position = event.lastEventId;
     this.last = Date.now();
-    this.arrived++;
-    this.#pending.push({ id: this.#number++, data: JSON.parse(event.data) as T });
+    const data = JSON.parse(event.data) as T;
+    this.#each(data);
+    this.#pending.push({ id: this.#number++, data });
     if (this.#pending.length > HELD) this.#pending.splice(0, this.#pending.length - HELD);
     if (this.paused) this.waiting = this.#pending.length;
     this.#timer ??= setTimeout(() => this.#show(), SHOWN_EVERY);

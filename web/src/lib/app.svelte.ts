@@ -23,7 +23,7 @@ class App {
   #chosen = $state<Theme | null>(null);
   #system = $state<Theme>("light");
   theme = $derived<Theme>(this.#chosen ?? this.#system);
-  ordering = $state.raw<{ customer?: string } | null>(null);
+  ordering = $state.raw<{ customer?: string; country?: string | null | undefined } | null>(null);
 
   constructor() {
     const dark = window.matchMedia("(prefers-color-scheme: dark)");
