@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use crate::cleaning::{RawLine, Reason};
 use crate::dates::DateFormat;
 
+/// Of a line: what follows from it holds it more than once, and a topic takes a mebibyte by default.
+const MOST_BYTES: usize = 256 << 10;
+
 /// The fields of one line; a field that is not there is empty.
 #[derive(Deserialize)]
 pub struct Wire<'r> {
@@ -59,6 +62,10 @@ impl<'r> Wire<'r> {
     /// # Errors
     /// The reason for which it is none, and what is wrong.
     pub fn read(value: &'r [u8]) -> Result<Self, (Reason, String)> {
+        if value.len() > MOST_BYTES {
+            let told = format!("{} bytes, where a line has at most {MOST_BYTES}", value.len());
+            return Err((Reason::Malformed, told));
+        }
         let text = std::str::from_utf8(value).map_err(|error| (Reason::BadEncoding, error.to_string()))?;
         // A list would be taken for the fields in their order.
         if text.trim_ascii_start().as_bytes().first().is_some_and(|first| *first != b'{') {

@@ -23,7 +23,7 @@ const EXAMPLES: &str = "Examples:
   speed webhooks webhooks.toml                           tell Slack and others of alerts
   speed verify --brokers localhost:9092 --lake ./lake    prove that the merged view is exact
 
-Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage.
+Exit status: 0 done, 1 failed or a difference was found, 2 wrong usage, 3 a person has to mend it.
 RUST_LOG=debug shows more of what happens.";
 
 #[derive(Debug, Subcommand)]

@@ -65,6 +65,7 @@ struct RawArchive {
     enabled: Option<bool>,
     interval_seconds: Option<u64>,
     records: Option<u32>,
+    skip_lost: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -112,6 +113,8 @@ pub struct Config {
     pub limits: Limits,
     /// How often the lake is given what was processed; `None` for never.
     pub archive_every: Option<Duration>,
+    /// What retention deleted before it was archived is given up.
+    pub archive_skips_lost: bool,
     pub patience: Patience,
     /// The folder of rules; `None` for none.
     pub rules: Option<PathBuf>,
@@ -205,6 +208,7 @@ impl RawConfig {
             dates,
             limits: self.limits(delivery, archive_every)?,
             archive_every: archives.then_some(archive_every),
+            archive_skips_lost: self.archive.skip_lost.unwrap_or(false),
             patience: self.time.check()?,
             rules: args.rules.clone().or_else(|| self.rules.clone()),
         })

@@ -89,7 +89,7 @@ async fn healthz(State(health): State<Arc<Health>>) -> impl IntoResponse {
 
 async fn readyz(State(health): State<Arc<Health>>) -> impl IntoResponse {
     if !health.ready.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "waiting for a publication\n")
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting for a publication, or for the brokers\n")
     } else if health.silent.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "the brokers do not answer\n")
     } else {

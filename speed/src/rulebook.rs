@@ -58,6 +58,8 @@ pub struct Watch {
     path: PathBuf,
     /// Of the files that were read last, good or not.
     seen: u64,
+    /// Of the files at the last look.
+    looked: u64,
 }
 
 /// What a look found.
@@ -75,13 +77,15 @@ impl Watch {
     /// Every mistake.
     pub fn open(path: &Path) -> Result<(Rulebook, Self), Vec<RuleError>> {
         let seen = fingerprint(path);
-        Ok((Rulebook::new(RuleSet::load(path)?, seen), Self { path: path.to_owned(), seen }))
+        Ok((Rulebook::new(RuleSet::load(path)?, seen), Self { path: path.to_owned(), seen, looked: seen }))
     }
 
-    /// Reads the files if they changed, and puts them in force if they are good.
+    /// Reads the files if they changed, and puts them in force if they are good; only when they were the same at the look before, since
+    /// somebody may be writing them.
     pub fn look(&mut self, book: &Rulebook) -> Found {
         let now = fingerprint(&self.path);
-        if now == self.seen {
+        let is_settled = std::mem::replace(&mut self.looked, now) == now;
+        if now == self.seen || !is_settled {
             return Found::Unchanged;
         }
         self.seen = now;
@@ -131,6 +135,7 @@ mod tests {
         let (book, mut watch) = Watch::open(folder.path()).expect("good rules");
         assert!(matches!(watch.look(&book), Found::Unchanged));
         std::fs::write(&file, "[features.views]\nfrom = \"clicks\"\n").expect("written");
+        assert!(matches!(watch.look(&book), Found::Unchanged), "it may be written just now");
         assert!(matches!(watch.look(&book), Found::Refused(errors) if errors.iter().any(|error| error.line == 2)));
         assert!(matches!(watch.look(&book), Found::Unchanged), "a refused file is told of once");
         assert_eq!((book.newest().number, book.refused.load(Ordering::Relaxed)), (1, 1));
@@ -139,6 +144,7 @@ mod tests {
             format!("{GOOD}about = \"x\"\n[scores.s]\nof = \"views\"\nat_least = {{ 2 = 1 }}\notherwise = 1"),
         )
         .expect("written");
+        assert!(matches!(watch.look(&book), Found::Unchanged));
         let Found::Changed(difference) = watch.look(&book) else { panic!("it is good") };
         assert_eq!((difference.unchanged, difference.added), (vec!["views".to_owned()], vec!["s".to_owned()]));
         assert_eq!(book.newest().number, 2);

@@ -1,6 +1,6 @@
 //! The whole of a run: topics → publication → workers, until somebody says stop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,7 +35,10 @@ const PAUSES: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15)];
 
 /// How long a run that was asked to stop waits for the brokers.
-const LEAVING: Duration = Duration::from_secs(4);
+const LEAVING: Duration = Duration::from_secs(3);
+/// A step of a worker that lasts so long while the brokers answer never ends: librdkafka can lose the answer to a request of a transaction, and
+/// then waits for it whatever time it was given.
+const STUCK: Duration = Duration::from_secs(180);
 /// Below this, what a topic of orders holds may be gone before it is archived.
 const SHORTEST_RETENTION_MS: i64 = 3_600_000;
 
@@ -48,6 +51,8 @@ pub struct Shared {
     failure: Mutex<Option<Failure>>,
     /// Workers that have fenced their predecessors.
     fenced: AtomicU32,
+    /// By worker, since when it is at its step.
+    steps: Mutex<BTreeMap<u32, Instant>>,
 }
 
 /// Runs until `stop` is set or a worker needs a person.
@@ -61,6 +66,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
         owned: Mutex::default(),
         failure: Mutex::default(),
         fenced: AtomicU32::new(0),
+        steps: Mutex::default(),
     });
     let asked = Arc::clone(&shared);
     tokio::spawn(async move {
@@ -142,6 +148,7 @@ async fn find_topics(config: &Config, with_rules: bool) -> Result<(u32, String)>
 fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::Result<(u32, String), String> {
     let names = &place.topics;
     let cluster = Topics::new(&place.kafka)?;
+    cluster.reach().map_err(|failure| failure.to_string())?;
     if delivery == Delivery::ExactlyOnce && cluster.is_embedded() {
         return Err("the embedded broker has no transactions: give --delivery at-least-once".to_owned());
     }
@@ -264,11 +271,11 @@ fn start_archiver(config: &Config, plan: &Plan, lake: Lake, shared: &Arc<Shared>
         reading: plan.reading.clone(),
         every,
         records: config.limits.cut_records,
-        skip_lost: false,
+        skip_lost: config.archive_skips_lost,
     };
     let mut archiver = Archiver::new(settings, lake, Handle::current())?;
     let shared = Arc::clone(shared);
-    shared.health.metrics.archive_of(archiver.metrics());
+    shared.health.metrics.archive_of(&plan.topics.orders, archiver.metrics());
     Ok(Some(thread::spawn(move || {
         let stopped = || shared.stop.load(Ordering::Relaxed);
         while !stopped() {
@@ -290,7 +297,8 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
             match looked {
                 Err(error) if !was_silent => tracing::warn!(%error, "processing stands still until the brokers answer"),
                 Ok(()) if was_silent => tracing::info!("the brokers answer again"),
-                _ => {}
+                Ok(()) => shared.look_for_stuck(),
+                Err(_) => {}
             }
         }
     }))
@@ -356,7 +364,10 @@ fn work(
             break worker.finish(clock.elapsed());
         }
         let before = Instant::now();
-        match worker.step(clock.elapsed()) {
+        shared.lock_steps().insert(number, before);
+        let stepped = worker.step(clock.elapsed());
+        shared.lock_steps().remove(&number);
+        match stepped {
             Ok(step) => {
                 shared.health.metrics.observe(&step, before.elapsed());
                 shared.moved(&step, &mut owned, before.elapsed());
@@ -375,6 +386,20 @@ fn work(
 impl Shared {
     pub(crate) fn lock_owned(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_steps(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Instant>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process when a worker is stuck: the next one takes up where it last committed.
+    fn look_for_stuck(&self) {
+        let stuck = self.lock_steps().iter().find(|(_, since)| since.elapsed() > STUCK).map(|(worker, _)| *worker);
+        if let Some(worker) = stuck.filter(|_| !self.stop.load(Ordering::Relaxed)) {
+            let reason =
+                format!("worker {worker} has waited {} s for the brokers, which answer others", STUCK.as_secs());
+            self.fail(Failure::Ended(reason));
+        }
     }
 
     /// Until the run stops.

@@ -67,7 +67,8 @@ pub struct Metrics {
     archive_lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
     archive_failing: Gauge,
     archive_lost: Gauge,
-    archive: OnceLock<Arc<archive::Metrics>>,
+    /// With the name of its topic.
+    archive: OnceLock<(String, Arc<archive::Metrics>)>,
 }
 
 impl Default for Metrics {
@@ -195,14 +196,14 @@ impl Metrics {
     }
 
     /// Shows the archiver's counters too.
-    pub fn archive_of(&self, archive: Arc<archive::Metrics>) {
-        let _ = self.archive.set(archive);
+    pub fn archive_of(&self, topic: &str, archive: Arc<archive::Metrics>) {
+        let _ = self.archive.set((topic.to_owned(), archive));
     }
 
     fn look_at_archive(&self) {
-        let Some(archive) = self.archive.get() else { return };
+        let Some((topic, archive)) = self.archive.get() else { return };
         for (partition, place) in archive.partitions() {
-            let labels = PartitionLabels { topic: "orders".to_owned(), partition };
+            let labels = PartitionLabels { topic: topic.clone(), partition };
             self.archive_lag.get_or_create(&labels).set(place.lag());
         }
         self.archive_failing.set(i64::from(archive.failing.load(Ordering::Relaxed)));

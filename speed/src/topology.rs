@@ -159,7 +159,8 @@ fn behaviour(plan: &Plan, book: &Arc<Rulebook>, topology: &mut Topology) {
     };
     let book = Arc::clone(book);
     topology.add(plan, behaviour::NAME, vec![clicks, orders], topics.state, move |opening| {
-        Ok(Behaviour::open(topics, opening.shard, book.newest(), opening.memo)?)
+        let Opening { operator, shard, shards, memo, .. } = *opening;
+        Ok(Behaviour::open(topics, behaviour::Place { operator, shard, shards }, book.newest(), memo)?)
     });
 }
 

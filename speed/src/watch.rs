@@ -58,7 +58,7 @@ pub fn watch(place: &Place, wishes: Wishes) -> Result<()> {
 
 /// Characters of a text that are shown.
 const LONGEST: usize = 40;
-const HEADER: &str = "ordered at            customer   invoice       amount   recency  orders       spent   segment";
+const HEADER: &str = "ordered at           customer   invoice           amount   recency  orders       spent   segment";
 
 /// Customers who moved without an order of their own: thousands, when a day goes by or a publication comes.
 #[derive(Default)]
@@ -99,8 +99,8 @@ fn line(value: &Value) -> Option<String> {
     let customer = value.get("customer")?;
     let known = if customer.get("known")?.as_bool()? { "" } else { "  (new)" };
     Some(format!(
-        "{:<20}  {:<9}  {:<10} {:>9.2} {:>7} d {:>7} {:>11.2}   {}{known}",
-        text(value, "ordered_at"),
+        "{:<19}  {:<9}  {:<14} {:>9.2} {:>7} d {:>7} {:>11.2}   {}{known}",
+        text(value, "ordered_at").chars().take(19).collect::<String>(),
         text(value, "customer_id"),
         text(value, "invoice"),
         number(value, "amount"),

@@ -46,6 +46,14 @@ impl Topics {
         Ok(Self { client, context, admin })
     }
 
+    /// Waits until a broker answers.
+    ///
+    /// # Errors
+    /// When none does in time, or the login is refused.
+    pub fn reach(&self) -> Result<(), TopicFailure> {
+        self.partitions("", None).map(drop).map_err(TopicFailure::Unreachable)
+    }
+
     /// Makes `topic` with `partitions` and `configs` such as `("cleanup.policy", "compact")`, unless it exists; then
     /// it stays as it is. Brokers replicate as they are set to. How many partitions it has.
     ///

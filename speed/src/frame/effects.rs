@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use super::{Record, Refusal, TopicId};
 
+/// Bytes of a refused record's value that are kept; longer ones are cut off, and tell their length.
+const DEAD_LETTER: usize = 512 << 10;
+
 /// Where a record goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -95,13 +98,17 @@ impl Effects {
         let (key, value) = (self.copy(key), self.copy(value));
         self.headers.push((header.0, header.1.into()));
         self.push(target, Some(key), Some(value));
-        self.counted.handed_on += 1;
     }
 
     /// Adds a dead letter: the record as it came, and why it was refused (EO-6).
     pub fn dead_letter(&mut self, topic: TopicId, source: &str, record: &Record<'_>, refusal: &Refusal) {
-        let key = record.key.map(|key| self.copy(key));
-        let value = record.value.map(|value| self.copy(value));
+        // What is too large for the topic would stop everything behind it.
+        let beginning = |bytes: &'_ [u8]| bytes.get(..DEAD_LETTER).unwrap_or(bytes).to_vec();
+        let key = record.key.map(|key| self.copy(&beginning(key)));
+        let value = record.value.map(|value| self.copy(&beginning(value)));
+        if let Some(bytes) = record.value.map(<[u8]>::len).filter(|bytes| *bytes > DEAD_LETTER) {
+            self.headers.push(("bytes", bytes.to_string().into_bytes().into()));
+        }
         self.headers.extend([
             ("topic", source.as_bytes().into()),
             ("partition", record.at.partition.to_string().into_bytes().into()),

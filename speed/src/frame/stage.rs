@@ -121,6 +121,7 @@ impl<O: Operator> Task for Stage<O> {
                     let target = Target::Partition(input.by_key, home);
                     let value = record.value.unwrap_or_default();
                     out.forward(target, event.key.as_bytes(), value, (Origin::HEADER, header.as_bytes()));
+                    out.counted.handed_on += 1;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::topology::START_ANEW;
 use crate::worker::port::Failure;
 
 /// What to do about an error of a transactional call.
@@ -57,14 +58,13 @@ pub fn of_reading(error: &KafkaError) -> Option<Failure> {
     }
     match error.rdkafka_error_code()? {
         Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(Failure::Stop(format!(
-            "{told}: offsets that were not read yet are gone (retention, or the topic was made anew); start anew with \
-             another --group"
+            "{told}: offsets that were not read yet are gone (retention, or the topic was made anew); {START_ANEW}"
         ))),
         Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
             Some(Failure::Stop(format!("{told}: grant this user what ARCHITECTURE.md lists")))
         }
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-            Some(Failure::Stop(format!("{told}: the topic was deleted; start anew with another --group")))
+            Some(Failure::Stop(format!("{told}: the topic was deleted; {START_ANEW}")))
         }
         Code::FencedInstanceId => Some(same_instance(&told)),
         Code::Fenced | Code::PollExceeded => Some(Failure::Ended(told)),

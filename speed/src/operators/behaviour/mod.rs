@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::frame::{
     Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, Timers, TopicId,
+    TopicPartition,
 };
 use crate::operators::events;
 use crate::rulebook::Edition;
@@ -35,17 +36,39 @@ pub struct Topics {
 struct Memo {
     /// The newest event, or the watermark if that is later, in microseconds.
     newest: Option<i64>,
-    /// The day of the newest order.
+    /// The day of the newest order of all shards.
     newest_order: Option<i64>,
     /// By which rules every customer was judged, once all are.
     judged: Option<u64>,
+}
+
+/// What a record says.
+#[derive(Debug)]
+pub enum Said {
+    Happened(Topic, Event),
+    /// Another shard has an order of this day, which is newer than those it had.
+    NewestOrder(EventTime),
+}
+
+/// A record by which a shard says so; customers' have keys.
+#[derive(Serialize, Deserialize)]
+struct NewestOrder {
+    newest_order: i64,
+}
+
+/// The operator's place in the topology, and a shard, of so many.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub operator: usize,
+    pub shard: u32,
+    pub shards: u32,
 }
 
 /// Rules over customers, for one shard.
 #[derive(Debug)]
 pub struct Behaviour {
     topics: Topics,
-    shard: u32,
+    place: Place,
     edition: Arc<Edition>,
     members: KeyedState<Member>,
     /// When time alone may move a customer.
@@ -61,10 +84,10 @@ impl Behaviour {
     ///
     /// # Errors
     /// When the memo cannot be read.
-    pub fn open(topics: Topics, shard: u32, edition: Arc<Edition>, memo: Option<&str>) -> Result<Self, String> {
+    pub fn open(topics: Topics, place: Place, edition: Arc<Edition>, memo: Option<&str>) -> Result<Self, String> {
         let memo: Memo = memo.map_or_else(|| Ok(Memo::default()), serde_json::from_str).map_err(|e| e.to_string())?;
         let (members, timers) = (KeyedState::default(), Timers::default());
-        Ok(Self { topics, shard, edition, members, timers, left: None, memo, committed: memo })
+        Ok(Self { topics, place, edition, members, timers, left: None, memo, committed: memo })
     }
 
     fn clock(&self) -> Clock {
@@ -80,6 +103,19 @@ impl Behaviour {
             self.memo.newest_order = self.memo.newest_order.max(Some(at.day()));
         }
         out.more_work |= before != self.clock();
+    }
+
+    /// Tells the other shards of a newer order: days since an order are counted to the newest of all.
+    fn tell(&self, at: EventTime, origin: &Origin, out: &mut Effects) {
+        let Place { operator, shard, shards } = self.place;
+        let [orders, by_user] = self.topics.orders;
+        let said = serde_json::to_vec(&NewestOrder { newest_order: at.micros() }).unwrap_or_default();
+        for partition in (0..shards).filter(|other| *other != shard) {
+            // As if from there: time must not wait for a partition whose orders are read elsewhere.
+            let origin = Origin { at: TopicPartition { topic: orders, partition }, ..*origin };
+            let header = origin.to_header(operator);
+            out.forward(Target::Partition(by_user, partition), b"", &said, (Origin::HEADER, header.as_bytes()));
+        }
     }
 
     /// Tells where the customer belongs now, if that is elsewhere than before.
@@ -136,7 +172,7 @@ impl Behaviour {
             let Self { members, timers, edition, .. } = self;
             let member = members.entry(&key, Member::default);
             member.set_timer(&key, edition, clock, timers);
-            let target = Target::Partition(self.topics.state, self.shard);
+            let target = Target::Partition(self.topics.state, self.place.shard);
             out.emit(target, key.as_bytes(), |out| member.write(out));
             out.emit(Target::ByKey(self.topics.segments), key.as_bytes(), |out| {
                 let at = EventTime::from_micros(self.memo.newest.unwrap_or_default());
@@ -147,16 +183,32 @@ impl Behaviour {
 }
 
 impl Operator for Behaviour {
-    type Event<'r> = (Topic, Event);
+    type Event<'r> = Said;
 
-    fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, (Topic, Event)>, Refusal> {
-        let orders = self.topics.orders.contains(&record.at.topic);
-        events::decode(if orders { Topic::OrderEvents } else { Topic::Clickstream }, record)
+    fn decode<'r>(&self, record: &Record<'r>) -> Result<Decoded<'r, Said>, Refusal> {
+        let [orders, by_user] = self.topics.orders;
+        if record.at.topic == by_user && record.key.is_some_and(<[u8]>::is_empty) {
+            let said: Result<NewestOrder, _> = serde_json::from_slice(record.value.unwrap_or_default());
+            let said = said.map_err(|error| Refusal { reason: "malformed", detail: error.to_string() })?;
+            let event = Said::NewestOrder(EventTime::from_micros(said.newest_order));
+            return Ok(Decoded { key: "".into(), at: EventTime::from_micros(i64::MIN), event });
+        }
+        let is_order = [orders, by_user].contains(&record.at.topic);
+        let read = events::decode(if is_order { Topic::OrderEvents } else { Topic::Clickstream }, record)?;
+        let Decoded { key, at, event: (topic, event) } = read;
+        Ok(Decoded { key, at, event: Said::Happened(topic, event) })
     }
 
-    fn apply(&mut self, event: &Decoded<'_, (Topic, Event)>, _: &Origin, out: &mut Effects) {
-        let (topic, ref happened) = event.event;
+    fn apply(&mut self, event: &Decoded<'_, Said>, origin: &Origin, out: &mut Effects) {
+        let (topic, happened) = match &event.event {
+            Said::Happened(topic, happened) => (*topic, happened),
+            Said::NewestOrder(at) => return self.observe(*at, true, out),
+        };
+        let before = self.memo.newest_order;
         self.observe(event.at, topic == Topic::OrderEvents, out);
+        if self.memo.newest_order > before {
+            self.tell(event.at, origin, out);
+        }
         if !self.edition.rules.judges_customers() {
             return;
         }
@@ -214,5 +266,75 @@ impl Operator for Behaviour {
                 out.more_work = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::RuleSet;
+
+    use super::*;
+    use crate::frame::Decoding;
+    use crate::rulebook::Rulebook;
+
+    const ORDERS: TopicId = TopicId(1);
+    const BY_USER: TopicId = TopicId(2);
+    /// 2026-11-22.
+    const NOW: i64 = 1_795_305_600_000_000;
+
+    fn shard(shard: u32) -> Behaviour {
+        let rules = RuleSet::read(&[("rules.toml".into(), String::new())]).expect("rules");
+        let topics = Topics { orders: [ORDERS, BY_USER], state: TopicId(3), segments: TopicId(4), changes: TopicId(5) };
+        let place = Place { operator: 7, shard, shards: 3 };
+        Behaviour::open(topics, place, Rulebook::new(rules, 1).newest(), None).expect("opened")
+    }
+
+    fn record<'r>(topic: TopicId, key: &'r [u8], value: &'r [u8]) -> Record<'r> {
+        let at = TopicPartition { topic, partition: 0 };
+        let timestamp = EventTime::from_micros(NOW);
+        Record {
+            at,
+            offset: 4,
+            timestamp,
+            key: Some(key),
+            value: Some(value),
+            origin: None,
+            decoded: Decoding::default(),
+        }
+    }
+
+    fn order(time: &str) -> String {
+        format!(
+            r#"{{"order_id": "o", "user_id": "u", "order_status": "completed", "price": 1, "order_time": "{time}"}}"#
+        )
+    }
+
+    #[test]
+    fn every_shard_hears_of_the_newest_order() {
+        let (mut one, mut other, mut out) = (shard(0), shard(2), Effects::default());
+        let origin = Origin { at: TopicPartition { topic: ORDERS, partition: 0 }, offset: 4, cell: 0 };
+        for time in ["2026-11-01T10:00:00Z", "2026-11-01T12:00:00Z", "2026-10-01T12:00:00Z"] {
+            let value = order(time);
+            let event = one.decode(&record(ORDERS, b"u", value.as_bytes())).expect("an order");
+            one.apply(&event, &origin, &mut out);
+        }
+        // Once a day is enough.
+        let told: Vec<_> =
+            out.records().map(|record| (record.target, record.value.unwrap_or_default().to_vec())).collect();
+        let targets: Vec<_> = told.iter().map(|(target, _)| *target).collect();
+        assert_eq!(targets, [1, 2].map(|shard| Target::Partition(BY_USER, shard)));
+        let event = other.decode(&record(BY_USER, b"", &told[1].1)).expect("understood");
+        other.apply(&event, &origin, &mut Effects::default());
+        assert_eq!(other.clock(), one.clock());
+        assert!(other.clock().newest_order.is_some());
+    }
+
+    #[test]
+    fn a_time_ahead_of_its_record_moves_nobody() {
+        let read =
+            |time: &str| shard(0).decode(&record(ORDERS, b"u", order(time).as_bytes())).map(|event| event.at.micros());
+        assert_eq!(read("2026-11-22T09:00:00Z").expect("a clock ahead"), NOW);
+        let refusal = read("2099-01-01T00:00:00Z").expect_err("of the future");
+        assert_eq!(refusal.reason, "future_date");
     }
 }
