@@ -37,6 +37,18 @@ const post = (page) =>
     return (await fetch("/api/v1/orders", { method: "POST", headers, body: JSON.stringify(order) })).status;
   }, order);
 
+test("the description of the API says where the key is given, and is there after that", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/docs", { allow });
+  await page.click("text=the dashboard");
+  await enter(page, server.keys.read);
+  await until(async () => (await page.locator("dialog").count()) === 0);
+  await page.goto(`${server.url}/docs`);
+  await page.waitForSelector("summary >> text=/api/v1/orders");
+  await accessible(page, "the description of the API");
+  quiet(wrong, "docs");
+  await close();
+});
+
 test("a key is asked for, refused, and taken; one for reading may not order", async () => {
   const { page, wrong, close } = await open(browser, server.url, "/live", { allow });
   await page.waitForSelector("dialog[open]");

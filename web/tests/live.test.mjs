@@ -47,6 +47,81 @@ test("an order added to a customer is seen on the customer's page", async () => 
   await close();
 });
 
+test("an order whose answer was lost is sent again under its key, and one that was changed is not", async () => {
+  const { page, close } = await open(browser, server.url, "/live", { allow: /ERR_|Failed to load/ });
+  await settled(page);
+  const sent = [];
+  await page.route("**/api/v1/orders", (r) => {
+    sent.push({ key: r.request().headers()["idempotency-key"], body: r.request().postData() });
+    return sent.length < 3 ? r.abort() : r.continue();
+  });
+  await page.click("text=Add an order");
+  await page.fill("[name=customer_id]", "12747");
+  for (const quantity of ["7", "7", "8", "8"]) {
+    const before = sent.length;
+    await page.fill("[name=quantity]", quantity);
+    await page.click("button:text-matches('^Send')");
+    await until(() => sent.length > before);
+    await page.waitForSelector(sent.length < 3 ? "text=not known whether the order was sent" : "text=Sent. It shows live");
+  }
+  assert.deepEqual(sent[0], sent[1]);
+  assert.equal(new Set(sent.map((s) => s.key)).size, 3, "a key for each content, and a new one behind what was accepted");
+  await close();
+});
+
+test("a new order of a customer is of the customer's country", async () => {
+  const { page, close } = await open(browser, server.url, "/customers/12747", {
+    before: (p) =>
+      p.route("**/api/v1/customers/12747", async (r) => {
+        const real = await (await r.fetch()).json();
+        await r.fulfill({ json: { ...real, country: "Iceland" } });
+      }),
+  });
+  await settled(page);
+  await page.click("text=Add an order");
+  assert.equal(await page.inputValue("[name=country]"), "Iceland");
+  await close();
+});
+
+test("the last minute counts by when the server received an order", async () => {
+  const order = (ago) => ({
+    ...{ amount: 2.5, country: "", customer_id: "12747", description: "A", invoice: "1", known: true, publication: 1 },
+    ...{ quantity: 1, segment_id: 0, stock_code: "A", unit_price: 2.5 },
+    received_at: new Date(Date.now() - ago).toISOString(),
+    ordered_at: new Date().toISOString(),
+  });
+  const orders = [...Array(40).fill(600_000), 20_000, 10_000].map(order);
+  const body = orders.map((o) => `event: order\ndata: ${JSON.stringify(o)}\n\n`).join("");
+  const { page, close } = await open(browser, server.url, "/live", {
+    width: 360,
+    before: (p) =>
+      p.route("**/api/v1/live/orders*", (r) =>
+        r.fulfill({ contentType: "text/event-stream", body: `retry: 600000\n\n${body}` }),
+      ),
+    allow: /ERR_|Failed to load/,
+  });
+  await until(async () => (await rows(page).count()) >= 40);
+  await page.waitForSelector("text=Seen in the last minute: 2");
+  await page.waitForTimeout(1500);
+  const heights = await page.$$eval(".spark rect", (all) => all.map((r) => r.height.baseVal.value).filter(Boolean));
+  assert.deepEqual(heights, [34, 34]);
+  await close();
+});
+
+test("figures of many digits have room on a telephone", async () => {
+  const { page, close } = await open(browser, server.url, "/live", { width: 360 });
+  await settled(page);
+  const over = await page.$$eval(".tile", (tiles) =>
+    tiles.flatMap((t) => {
+      const value = t.querySelector(".value");
+      value.textContent = "1,122,333";
+      return [t.querySelector("dt"), value].filter((e) => e.scrollWidth > t.clientWidth - 24).map((e) => e.textContent);
+    }),
+  );
+  assert.deepEqual(over, []);
+  await close();
+});
+
 test("rows come in batches, four times a second at most, and rest under the pointer", async () => {
   const { page, close } = await open(browser, server.url, "/live");
   await settled(page);

@@ -70,15 +70,28 @@ const show = (api) => {
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, description] of Object.entries(methods)) list.append(operation(path, method, description));
   }
+  document.getElementById("search").hidden = false;
   document.getElementById("filter").addEventListener("input", (event) => {
     const wanted = event.target.value.toLowerCase();
     for (const details of list.children) details.hidden = !details.dataset.text.includes(wanted);
   });
 };
 
+const failed = (status) => {
+  const about = document.getElementById("about");
+  if (status !== 401) {
+    about.textContent = `The description cannot be loaded: ${status}`;
+    return;
+  }
+  const dashboard = make("a", "the dashboard");
+  dashboard.href = "/";
+  about.replaceChildren("This server asks for a key. Give it in ", dashboard, "; then this page works too.");
+};
+
+// The colours chosen in the dashboard.
+const theme = localStorage.getItem("clientele-theme");
+if (theme) document.documentElement.dataset.theme = theme;
+
 fetch("/api/openapi.json")
-  .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${answer.status} ${answer.statusText}`))))
-  .then(show)
-  .catch((error) => {
-    document.getElementById("about").textContent = `The description cannot be loaded: ${error.message}`;
-  });
+  .then(async (answer) => (answer.ok ? show(await answer.json()) : failed(answer.status)))
+  .catch((error) => failed(error.message));
