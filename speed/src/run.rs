@@ -325,6 +325,13 @@ fn keep_working(
                 let pause = PAUSES.get(pauses).or(PAUSES.last()).copied().unwrap_or_default();
                 pauses += 1;
                 tracing::warn!(worker = number, reason, "the worker ended; another one starts in {pause:?}");
+                if pauses > 1 && reason.to_ascii_lowercase().contains("fenced") {
+                    let name = names.process.as_str();
+                    tracing::warn!(
+                        name,
+                        "another process seems to run under this name: give each an --instance of its own"
+                    );
+                }
                 shared.health.metrics.restarts.inc();
                 shared.waited(pause);
             }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{Record, Refusal, TopicId};
 
 /// Bytes of a refused record's value that are kept; longer ones are cut off, and tell their length.
-const DEAD_LETTER: usize = 512 << 10;
+const DEAD_LETTER: usize = 768 << 10;
 
 /// Where a record goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
