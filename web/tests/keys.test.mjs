@@ -43,7 +43,7 @@ test("the description of the API says where the key is given, and is there after
   await enter(page, server.keys.read);
   await until(async () => (await page.locator("dialog").count()) === 0);
   await page.goto(`${server.url}/docs`);
-  await page.waitForSelector("summary >> text=/api/v1/orders");
+  await page.waitForSelector("summary:has-text('/api/v1/orders')");
   await accessible(page, "the description of the API");
   quiet(wrong, "docs");
   await close();

@@ -80,7 +80,7 @@ export const moment = (iso: string): string =>
     ? clock(iso)
     : dated(iso, { day: "numeric", month: "short" });
 export const month = (yearMonth: string): string =>
-  dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "2-digit" });
+  dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "numeric" });
 
 /** The day before: a reference time is the midnight behind the newest order, unless somebody chose another. */
 export const eve = (iso: string): string => new Date(Date.parse(iso) - 86_400_000).toISOString();
