@@ -81,6 +81,9 @@ export const moment = (iso: string): string =>
     : dated(iso, { day: "numeric", month: "short" });
 export const month = (yearMonth: string): string =>
   dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "numeric" });
+/** For an axis, where a year stands at its January. */
+export const axisMonth = (yearMonth: string): string =>
+  yearMonth.endsWith("-01") ? month(yearMonth) : dated(`${yearMonth}-01T00:00:00Z`, { month: "short" });
 
 /** The day before: a reference time is the midnight behind the newest order, unless somebody chose another. */
 export const eve = (iso: string): string => new Date(Date.parse(iso) - 86_400_000).toISOString();
