@@ -1,8 +1,10 @@
 //! What is wrong with rule files and with events.
 
+use serde::Serialize;
+
 /// One mistake in a rule file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {field}: {message}")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{file}{}: {}{message}", line_of(*.line), path_of(.field))]
 pub struct RuleError {
     pub file: String,
     /// From 1; 0 if the file as a whole is meant.
@@ -11,6 +13,14 @@ pub struct RuleError {
     pub field: String,
     /// What is wrong, and what would be right.
     pub message: String,
+}
+
+fn line_of(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
+}
+
+fn path_of(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("{field}: ") }
 }
 
 /// Why a record is not an event.

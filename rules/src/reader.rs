@@ -192,7 +192,9 @@ impl<'r, 'f> Section<'r, 'f> {
 
 /// What was written is not among the choices.
 pub fn unknown<'c>(written: &str, choices: impl IntoIterator<Item = &'c str>) -> String {
-    let choices: Vec<&str> = choices.into_iter().collect();
+    let mut choices: Vec<&str> = choices.into_iter().collect();
+    let mut told = std::collections::HashSet::new();
+    choices.retain(|choice| told.insert(*choice));
     match nearest(written, choices.iter().copied()) {
         Some(near) => format!("{written:?} is not known: is {near} meant? there are {}", choices.join(", ")),
         None => format!("{written:?} is not known: there are {}", choices.join(", ")),

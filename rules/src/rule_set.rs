@@ -43,18 +43,16 @@ impl RuleSet {
     /// # Errors
     /// Every mistake that was found.
     pub fn load(path: &Path) -> Result<Self, Vec<RuleError>> {
-        let unreadable = |path: &Path, source: std::io::Error| {
-            vec![RuleError {
-                file: path.display().to_string(),
-                line: 0,
-                field: String::new(),
-                message: format!("cannot be read: {source}"),
-            }]
+        let unreadable = |path: &Path, source: std::io::Error| RuleError {
+            file: path.display().to_string(),
+            line: 0,
+            field: String::new(),
+            message: format!("cannot be read: {source}"),
         };
         let mut paths = Vec::new();
         if path.is_dir() {
-            for entry in std::fs::read_dir(path).map_err(|source| unreadable(path, source))? {
-                let entry = entry.map_err(|source| unreadable(path, source))?.path();
+            for entry in std::fs::read_dir(path).map_err(|source| vec![unreadable(path, source)])? {
+                let entry = entry.map_err(|source| vec![unreadable(path, source)])?.path();
                 if entry.extension().is_some_and(|extension| extension == "toml") {
                     paths.push(entry);
                 }
@@ -63,16 +61,24 @@ impl RuleSet {
         } else {
             paths.push(path.to_owned());
         }
-        let mut files = Vec::new();
+        let (mut files, mut errors) = (Vec::new(), Vec::new());
         for path in paths {
-            let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
-            files.push((path.display().to_string(), text));
+            match std::fs::read_to_string(&path) {
+                Ok(text) => files.push((path.display().to_string(), text)),
+                Err(source) => errors.push(unreadable(&path, source)),
+            }
         }
-        if files.is_empty() {
+        if files.is_empty() && errors.is_empty() {
             let message = "has no files *.toml: name the folder with the rules".to_owned();
             return Err(vec![RuleError { file: path.display().to_string(), line: 0, field: String::new(), message }]);
         }
-        Self::read(&files)
+        let set = Self::read(&files);
+        if errors.is_empty() {
+            return set;
+        }
+        // The mistakes of the others are told all the same.
+        errors.extend(set.err().unwrap_or_default());
+        Err(errors)
     }
 
     /// Reads files, given with their names.

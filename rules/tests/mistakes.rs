@@ -99,7 +99,7 @@ fn mistakes_name_file_line_and_field() {
         ("[segments]\nA = 'r > 1'", "a.toml:2: segments.A: r is not known"),
         ("[segments]\nA = 5", "a.toml:2: segments.A: is an integer, but should be a condition in quotes"),
         ("[pattern.x]", "a.toml:1: pattern: \"pattern\" is not known: is patterns meant?"),
-        ("x = [", "a.toml:1: : "),
+        ("x = [", "a.toml:1: unclosed array"),
         (
             "[patterns.p]\nkey = \"user\"\non_match = \"X\"\n[[patterns.p.stages]]\nname = \"a\"",
             "a.toml:2: patterns.p.key: \"user\" is not known: is user_id meant?",

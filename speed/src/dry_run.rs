@@ -17,23 +17,7 @@ pub struct Checked {
     pub scores: usize,
     pub segments: usize,
     pub patterns: usize,
-    pub errors: Vec<Mistake>,
-}
-
-/// One mistake.
-#[derive(Debug, Serialize)]
-pub struct Mistake {
-    pub file: String,
-    pub line: usize,
-    pub field: String,
-    pub message: String,
-}
-
-impl From<RuleError> for Mistake {
-    fn from(error: RuleError) -> Self {
-        let RuleError { file, line, field, message } = error;
-        Self { file, line, field, message }
-    }
+    pub errors: Vec<RuleError>,
 }
 
 /// Checks rules as a run would.
@@ -47,14 +31,14 @@ pub fn check(path: &Path) -> Checked {
             patterns: rules.patterns.len(),
             errors: Vec::new(),
         },
-        Err(errors) => Checked { errors: errors.into_iter().map(Mistake::from).collect(), ..Checked::default() },
+        Err(errors) => Checked { errors, ..Checked::default() },
     }
 }
 
 impl fmt::Display for Checked {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Mistake { file, line, field, message } in &self.errors {
-            writeln!(out, "{file}:{line}: {field}: {message}")?;
+        for error in &self.errors {
+            writeln!(out, "{error}")?;
         }
         if self.errors.is_empty() {
             let Self { features, scores, segments, patterns, .. } = self;

@@ -69,15 +69,7 @@ struct Pattern<'r> {
 #[derive(Debug, Serialize)]
 struct Refused {
     at: EventTime,
-    mistakes: Vec<Mistake>,
-}
-
-#[derive(Debug, Serialize)]
-struct Mistake {
-    file: String,
-    line: usize,
-    field: String,
-    message: String,
+    mistakes: Vec<RuleError>,
 }
 
 impl<'r> Rules<'r> {
@@ -94,12 +86,6 @@ impl<'r> Rules<'r> {
             segments: segments.map(|own| Segment { name: &own.name, when: own.condition.to_string() }).collect(),
             patterns: patterns.map(|own| Pattern { id: &own.id, about: &own.about, severity: own.severity }).collect(),
         }
-    }
-}
-
-impl From<RuleError> for Mistake {
-    fn from(RuleError { file, line, field, message }: RuleError) -> Self {
-        Self { file, line, field, message }
     }
 }
 
@@ -171,8 +157,7 @@ impl Looking {
                 for error in &errors {
                     tracing::error!("rules refused, the old ones stay in force: {error}");
                 }
-                let mistakes = errors.into_iter().map(Mistake::from).collect();
-                self.refused = Some(Refused { at: EventTime::now(), mistakes });
+                self.refused = Some(Refused { at: EventTime::now(), mistakes: errors });
             }
         }
         true

@@ -103,9 +103,22 @@ fn read(text: &str, scope: &Scope<'_>) -> Result<Typed, String> {
         let first = errors.errors.first();
         let said = first.map_or("it cannot be read", |error| error.msg.lines().next().unwrap_or_default());
         let column = first.map_or(0, |error| error.pos.1);
-        format!("not an expression, at letter {column}: {said}")
+        format!("not an expression, at letter {column}: {said}{}", habit(text))
     })?;
     scope.check(&parsed.expr)
+}
+
+/// What somebody used to other languages may have meant.
+fn habit(text: &str) -> &'static str {
+    let compares = text.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
+    let mut words = text.split_whitespace();
+    if compares.contains('=') {
+        "; == compares"
+    } else if words.any(|word| ["and", "or", "not", "AND", "OR", "NOT"].contains(&word)) {
+        "; && is and, || is or, ! is not"
+    } else {
+        ""
+    }
 }
 
 /// How deep the expression can be nested, at most: brackets, signs before a value, and choices within one another.
@@ -224,7 +237,8 @@ impl Scope<'_> {
         };
         let found = topic.field(field).ok_or_else(|| {
             let known: Vec<_> = topic.fields().collect();
-            let near = nearest(field, known.iter().copied());
+            let short = ["type", "status", "time"].into_iter().filter(|name| topic.field(name).is_some());
+            let near = nearest(field, known.iter().copied().chain(short));
             let near = near.map(|near| format!("is {near} meant? ")).unwrap_or_default();
             format!("{} has no field {field}: {near}its fields are {}", topic.name(), known.join(", "))
         })?;
