@@ -18,7 +18,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, Place};
 use crate::error::{Error, Result};
 use crate::http::{self, Health};
-use crate::kafka::{Delivery, KafkaPort, MESSAGE_BYTES, REBALANCED, Spans};
+use crate::kafka::{Call, Delivery, KafkaPort, MESSAGE_BYTES, REBALANCED, Spans};
 use crate::lag::{self, LagWatch};
 use crate::observe::observe;
 use crate::operators::segments::{Reading, Shelf};
@@ -36,9 +36,9 @@ const PAUSES: [Duration; 4] =
 
 /// How long a run that was asked to stop waits for the brokers.
 const LEAVING: Duration = Duration::from_secs(3);
-/// A step of a worker that lasts so long while the brokers answer never ends: librdkafka can lose the answer to a request of a transaction, and
-/// then waits for it whatever time it was given.
-const STUCK: Duration = Duration::from_secs(180);
+/// A transaction's call that lasts so long while the brokers answer never ends: librdkafka can lose the answer, and then waits for it
+/// whatever time it was given.
+const STUCK: Duration = Duration::from_secs(120);
 /// Below this, what a topic of orders holds may be gone before it is archived.
 const SHORTEST_RETENTION_MS: i64 = 3_600_000;
 
@@ -51,8 +51,8 @@ pub struct Shared {
     failure: Mutex<Option<Failure>>,
     /// Workers that have fenced their predecessors.
     fenced: AtomicU32,
-    /// By worker, since when it is at its step.
-    steps: Mutex<BTreeMap<u32, Instant>>,
+    /// By worker, the call that it waits for.
+    calls: Mutex<BTreeMap<u32, Arc<Call>>>,
 }
 
 /// Runs until `stop` is set or a worker needs a person.
@@ -66,7 +66,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()> + Send + 'static
         owned: Mutex::default(),
         failure: Mutex::default(),
         fenced: AtomicU32::new(0),
-        steps: Mutex::default(),
+        calls: Mutex::default(),
     });
     let asked = Arc::clone(&shared);
     tokio::spawn(async move {
@@ -360,6 +360,7 @@ fn work(
         config.delivery,
         config.start,
     )?;
+    shared.calls.lock().unwrap_or_else(PoisonError::into_inner).insert(number, port.call());
     let shelf: Arc<dyn Shelf + Send + Sync> = Arc::<Catalog>::clone(catalog);
     let mut worker =
         Worker::new(port, Arc::clone(topology), shelf, config.limits.clone())?.with_calendar(EventTime::now());
@@ -371,10 +372,7 @@ fn work(
             break worker.finish(clock.elapsed());
         }
         let before = Instant::now();
-        shared.lock_steps().insert(number, before);
-        let stepped = worker.step(clock.elapsed());
-        shared.lock_steps().remove(&number);
-        match stepped {
+        match worker.step(clock.elapsed()) {
             Ok(step) => {
                 shared.health.metrics.observe(&step, before.elapsed());
                 shared.moved(&step, &mut owned, before.elapsed());
@@ -395,13 +393,10 @@ impl Shared {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_steps(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Instant>> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Ends the process when a worker is stuck: the next one takes up where it last committed.
     fn look_for_stuck(&self) {
-        let stuck = self.lock_steps().iter().find(|(_, since)| since.elapsed() > STUCK).map(|(worker, _)| *worker);
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = calls.iter().find(|(_, call)| call.lasts() > STUCK).map(|(worker, _)| *worker);
         if let Some(worker) = stuck.filter(|_| !self.stop.load(Ordering::Relaxed)) {
             let reason =
                 format!("worker {worker} has waited {} s for the brokers, which answer others", STUCK.as_secs());

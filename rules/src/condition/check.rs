@@ -110,6 +110,8 @@ fn read(text: &str, scope: &Scope<'_>) -> Result<Typed, String> {
 
 /// What somebody used to other languages may have meant.
 fn habit(text: &str) -> &'static str {
+    // Without the texts in quotes.
+    let text: String = text.split(['\'', '"']).step_by(2).collect();
     let compares = text.replace("==", "").replace("!=", "").replace("<=", "").replace(">=", "");
     let mut words = text.split_whitespace();
     if compares.contains('=') {

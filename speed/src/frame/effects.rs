@@ -7,6 +7,7 @@ use super::{Record, Refusal, TopicId};
 
 /// Bytes of a refused record's value that are kept; longer ones are cut off, and tell their length.
 const DEAD_LETTER: usize = 768 << 10;
+const DEAD_KEY: usize = 64 << 10;
 
 /// Where a record goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +104,8 @@ impl Effects {
     /// Adds a dead letter: the record as it came, and why it was refused (EO-6).
     pub fn dead_letter(&mut self, topic: TopicId, source: &str, record: &Record<'_>, refusal: &Refusal) {
         // What is too large for the topic would stop everything behind it.
-        let beginning = |bytes: &'_ [u8]| bytes.get(..DEAD_LETTER).unwrap_or(bytes).to_vec();
-        let key = record.key.map(|key| self.copy(&beginning(key)));
-        let value = record.value.map(|value| self.copy(&beginning(value)));
+        let key = record.key.map(|key| self.copy(key.get(..DEAD_KEY).unwrap_or(key)));
+        let value = record.value.map(|value| self.copy(value.get(..DEAD_LETTER).unwrap_or(value)));
         if let Some(bytes) = record.value.map(<[u8]>::len).filter(|bytes| *bytes > DEAD_LETTER) {
             self.headers.push(("bytes", bytes.to_string().into_bytes().into()));
         }

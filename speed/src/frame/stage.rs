@@ -114,7 +114,10 @@ impl<O: Operator> Task for Stage<O> {
             Ok(event) => {
                 let home = partition_of(event.key.as_bytes(), self.dispatch.shards);
                 if home == self.dispatch.shard || forwarded || input.is_by_key() {
-                    self.watermarks.observe(origin.at, event.at);
+                    // What shards tell each other has no time of its own.
+                    if event.at > EventTime::from_micros(i64::MIN) {
+                        self.watermarks.observe(origin.at, event.at);
+                    }
                     self.operator.apply(&event, &origin, out);
                 } else {
                     let header = origin.to_header(self.dispatch.operator);

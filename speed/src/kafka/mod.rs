@@ -13,5 +13,6 @@ mod tail;
 pub use failure::{REBALANCED, of_reading};
 pub use notices::Notices;
 pub use port::{Delivery, KafkaPort, MESSAGE_BYTES, Start};
+pub use producer::Call;
 pub use spans::{Ends, Spans};
 pub use tail::tail;

@@ -8,7 +8,7 @@ use data::kafka::KafkaSettings;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::member::Member;
-use super::producer::Transactions;
+use super::producer::{Call, Transactions};
 use super::reader::{Reader, partition_number};
 use crate::frame::{Emitted, Record, TopicPartition};
 use crate::topology::Topology;
@@ -72,6 +72,12 @@ impl KafkaPort {
         let inputs = topology.inputs().into_iter().map(|topic| (topic, topology.name(topic).to_owned())).collect();
         let member = Member::new(config, topology.name(topology.home), inputs)?;
         Ok(Self { topology, member, reader, transactions })
+    }
+
+    /// Tells whether it waits for the coordinator of transactions.
+    #[must_use]
+    pub fn call(&self) -> Arc<Call> {
+        Arc::clone(&self.transactions.call)
     }
 }
 

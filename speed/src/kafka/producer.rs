@@ -1,7 +1,7 @@
 //! Writing in transactions; without them, when only at-least-once is asked for.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use data::kafka::Context;
@@ -26,8 +26,32 @@ const CALL: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const FLUSH: Duration = Duration::from_millis(100);
 
+/// A call to the coordinator of transactions: whether one is under way, and since when.
+#[derive(Debug, Default)]
+pub struct Call(Mutex<Option<Instant>>);
+
+impl Call {
+    /// Zero when none is under way.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.lock().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn watch<T>(&self, call: impl FnOnce() -> T) -> T {
+        *self.lock() = Some(Instant::now());
+        let answer = call();
+        *self.lock() = None;
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub struct Transactions {
     producer: BaseProducer<Reports>,
+    pub call: Arc<Call>,
     topics: Vec<String>,
     transactional: bool,
     open: bool,
@@ -57,7 +81,7 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error.to_string());
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         }
     }
 }
@@ -71,7 +95,7 @@ impl Transactions {
         let producer = config
             .create_with_context(Reports::default())
             .map_err(|error| Failure::Stop(format!("the producer cannot be made: {error}; see [kafka]")))?;
-        Ok(Self { producer, topics, transactional: transactional_id.is_some(), open: false })
+        Ok(Self { producer, call: Arc::default(), topics, transactional: transactional_id.is_some(), open: false })
     }
 
     pub fn fence(&mut self) -> Result<()> {
@@ -179,7 +203,7 @@ impl Transactions {
     fn patiently(&self, what: &str, call: impl Fn() -> std::result::Result<(), KafkaError>) -> Result<()> {
         let since = Instant::now();
         loop {
-            let Err(error) = call() else { return Ok(()) };
+            let Err(error) = self.call.watch(&call) else { return Ok(()) };
             match of_transaction(what, &error) {
                 Verdict::Retry if since.elapsed() < PATIENCE => {
                     tracing::debug!(%error, what, "again");

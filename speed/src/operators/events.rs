@@ -22,7 +22,7 @@ pub fn decode<'r>(topic: Topic, record: &Record<'r>) -> Result<Decoded<'r, (Topi
     let at = micros(event.at()).ok_or_else(|| malformed("its time is out of range".to_owned()))?;
     let latest = latest_date(record.timestamp);
     if at > latest {
-        let detail = format!("{at} is more than a day behind the record's own time, {}", record.timestamp);
+        let detail = format!("{at} is more than a day after the record's own time, {}", record.timestamp);
         return Err(Refusal { reason: "future_date", detail });
     }
     let at = if latest == EventTime::MAX { at } else { at.min(record.timestamp) };

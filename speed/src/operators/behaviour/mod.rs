@@ -38,6 +38,9 @@ struct Memo {
     newest: Option<i64>,
     /// The day of the newest order of all shards.
     newest_order: Option<i64>,
+    /// The newest order that another shard told of. Customers are judged by it; what is read here may be far behind it.
+    #[serde(default)]
+    heard: Option<i64>,
     /// By which rules every customer was judged, once all are.
     judged: Option<u64>,
 }
@@ -90,9 +93,19 @@ impl Behaviour {
         Ok(Self { topics, place, edition, members, timers, left: None, memo, committed: memo })
     }
 
+    /// What time it is for all shards, by which customers are judged.
+    fn now(&self) -> EventTime {
+        EventTime::from_micros(self.memo.newest.max(self.memo.heard).unwrap_or_default())
+    }
+
     fn clock(&self) -> Clock {
+        Clock { today: Day(self.now().day()), newest_order: self.memo.newest_order.map(Day) }
+    }
+
+    /// What time it is for what is read here: by it orders settle.
+    fn own_clock(&self) -> Clock {
         let today = EventTime::from_micros(self.memo.newest.unwrap_or_default()).day();
-        Clock { today: Day(today), newest_order: self.memo.newest_order.map(Day) }
+        Clock { today: Day(today), ..self.clock() }
     }
 
     /// Lets time go on to `at`.
@@ -105,13 +118,20 @@ impl Behaviour {
         out.more_work |= before != self.clock();
     }
 
+    /// Takes note of another shard's newer order.
+    fn hear(&mut self, at: EventTime, out: &mut Effects) {
+        let before = self.clock();
+        self.memo.heard = self.memo.heard.max(Some(at.micros()));
+        self.memo.newest_order = self.memo.newest_order.max(Some(at.day()));
+        out.more_work |= before != self.clock();
+    }
+
     /// Tells the other shards of a newer order: days since an order are counted to the newest of all.
     fn tell(&self, at: EventTime, origin: &Origin, out: &mut Effects) {
         let Place { operator, shard, shards } = self.place;
         let [orders, by_user] = self.topics.orders;
         let said = serde_json::to_vec(&NewestOrder { newest_order: at.micros() }).unwrap_or_default();
         for partition in (0..shards).filter(|other| *other != shard) {
-            // As if from there: time must not wait for a partition whose orders are read elsewhere.
             let origin = Origin { at: TopicPartition { topic: orders, partition }, ..*origin };
             let header = origin.to_header(operator);
             out.forward(Target::Partition(by_user, partition), b"", &said, (Origin::HEADER, header.as_bytes()));
@@ -138,7 +158,7 @@ impl Behaviour {
 
     /// Judges customers who did nothing: by new rules, and because time went on.
     fn work(&mut self, budget: usize, out: &mut Effects) {
-        let now = EventTime::from_micros(self.memo.newest.unwrap_or_default());
+        let now = self.now();
         let mut budget = budget;
         if self.memo.judged != Some(self.edition.fingerprint) {
             let mut left = self.left.take().unwrap_or_else(|| self.members.keys().cloned().collect());
@@ -166,7 +186,7 @@ impl Behaviour {
 
     /// Writes what changed, and sets the timers of those customers.
     fn flush(&mut self, out: &mut Effects) {
-        let clock = self.clock();
+        let (clock, now) = (self.clock(), self.now());
         let keys: Vec<CompactString> = self.members.changes().map(|(key, _)| key.into()).collect();
         for key in keys {
             let Self { members, timers, edition, .. } = self;
@@ -175,8 +195,7 @@ impl Behaviour {
             let target = Target::Partition(self.topics.state, self.place.shard);
             out.emit(target, key.as_bytes(), |out| member.write(out));
             out.emit(Target::ByKey(self.topics.segments), key.as_bytes(), |out| {
-                let at = EventTime::from_micros(self.memo.newest.unwrap_or_default());
-                write_segment(out, &key, member, &edition.rules, clock, at);
+                write_segment(out, &key, member, &edition.rules, clock, now);
             });
         }
     }
@@ -202,7 +221,7 @@ impl Operator for Behaviour {
     fn apply(&mut self, event: &Decoded<'_, Said>, origin: &Origin, out: &mut Effects) {
         let (topic, happened) = match &event.event {
             Said::Happened(topic, happened) => (*topic, happened),
-            Said::NewestOrder(at) => return self.observe(*at, true, out),
+            Said::NewestOrder(at) => return self.hear(*at, out),
         };
         let before = self.memo.newest_order;
         self.observe(event.at, topic == Topic::OrderEvents, out);
@@ -213,7 +232,7 @@ impl Operator for Behaviour {
             return;
         }
         self.judge(&event.key, Cause::Time, event.at, out);
-        let clock = self.clock();
+        let clock = self.own_clock();
         let member = self.members.entry(&event.key, Member::default);
         member.customer.apply(&self.edition.rules, topic, happened, clock);
         self.judge(&event.key, Cause::Rule, event.at, out);
@@ -327,6 +346,8 @@ mod tests {
         other.apply(&event, &origin, &mut Effects::default());
         assert_eq!(other.clock(), one.clock());
         assert!(other.clock().newest_order.is_some());
+        // What it reads may be older by far: orders settle by that.
+        assert_ne!(other.own_clock().today, one.own_clock().today);
     }
 
     #[test]
