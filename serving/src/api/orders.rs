@@ -96,33 +96,35 @@ pub async fn post_orders(
     }
     let lines = read(&app, &body)?;
     let Some(key) = key.map(|key| format!("{}\n{key}", caller.name)) else { return write(&app, &lines).await };
+    // Done to its end also when the asker goes: a claim that nobody follows up would stand for good.
+    let done = tokio::spawn(async move { write_once(&app, &key, &body, &lines).await });
+    done.await.map_err(|error| Problem::from(crate::error::Error::from(error)))?
+}
+
+async fn write_once(app: &App, key: &str, body: &[u8], lines: &[Line]) -> Answered<Response> {
     let requests = app.requests.as_ref().ok_or_else(no_brokers)?;
-    let claim = match requests.begin(&key, &body).await.map_err(not_written)? {
-        Known::New(claim) => claim,
+    let told = match requests.begin(key, body).await.map_err(not_written)? {
+        Known::New(claim) => {
+            let body = write_lines(app, lines).await?;
+            requests.done(claim, body.clone()).await;
+            return Ok(answered(body));
+        }
         Known::Done(answer) => {
             let kind = (header::CONTENT_TYPE, "application/json");
             let replayed = (header::HeaderName::from_static("idempotency-replayed"), "true");
             return Ok((StatusCode::ACCEPTED, [kind, replayed], answer).into_response());
         }
-        Known::Underway => {
-            let told = "a request with this Idempotency-Key is being done, or was and did not tell its end; if this stays so, look \
-                        for the orders before you send them with another key";
-            return Err(Problem::new(StatusCode::CONFLICT, told));
-        }
         Known::Other => {
             let told = "this Idempotency-Key was used with another body";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, told));
         }
-    };
-    // Done to its end also when the asker goes.
-    let done = tokio::spawn(async move {
-        let body = write_lines(&app, &lines).await?;
-        if let Some(requests) = &app.requests {
-            requests.done(claim, body.clone()).await;
+        Known::Forgotten => "the request with this Idempotency-Key was done; what was answered is not held any more",
+        Known::Underway => {
+            "a request with this Idempotency-Key is being done, or was and did not tell its end; if this stays so, look for the \
+             orders before you send them with another key"
         }
-        Ok(answered(body))
-    });
-    done.await.map_err(|error| Problem::from(crate::error::Error::from(error)))?
+    };
+    Err(Problem::new(StatusCode::CONFLICT, told))
 }
 
 fn no_brokers() -> Problem {

@@ -26,8 +26,10 @@ use super::{Follow, Place, Producer};
 
 /// How long the topic keeps a key.
 const KEPT_MS: &str = "86400000";
-/// Bytes of keys and answers in memory; the oldest go first.
+/// Bytes of keys and answers in memory; the oldest answers go first, then the oldest keys.
 const HELD: usize = 64 << 20;
+/// What a key takes beside its text, about.
+const OVERHEAD: usize = 300;
 /// Until the topic is there and read, and until a claim has come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 const ASK: Duration = Duration::from_secs(3);
@@ -41,6 +43,8 @@ pub enum Known {
     /// Another has claimed it, and has not said what it answered.
     Underway,
     Done(Bytes),
+    /// Done, and what was answered is not held any more.
+    Forgotten,
     /// The key was used for something else.
     Other,
 }
@@ -82,6 +86,8 @@ struct Shared {
     held: Mutex<Held>,
     /// By partition, the first offset that was not read yet; empty while there is no reader.
     read: watch::Sender<BTreeMap<i32, i64>>,
+    /// Whether the topic was read to where it ended when the reader began.
+    whole: Mutex<bool>,
     /// Why there is no reader.
     error: Mutex<String>,
 }
@@ -96,6 +102,7 @@ impl Requests {
             follow,
             held: Mutex::default(),
             read: watch::Sender::default(),
+            whole: Mutex::new(false),
             error: Mutex::new("the brokers have not answered yet".to_owned()),
         };
         Ok(Self {
@@ -139,7 +146,9 @@ impl Requests {
             let shared = Arc::clone(&self.shared);
             thread::spawn(move || read(&shared));
         });
-        self.read_until(|read| !read.is_empty()).await?;
+        // A claim that is not come to in time would stand in everybody's way.
+        self.read_until(|read| !read.is_empty() && *self.shared.whole.lock().unwrap_or_else(PoisonError::into_inner))
+            .await?;
         let places = self.write(key, &Entry::Claim { by: self.own.clone(), digest: digest.to_owned() }).await?;
         let is_read = |read: &BTreeMap<i32, i64>, place: &Place| {
             read.get(&place.partition).is_some_and(|next| *next > place.offset)
@@ -183,43 +192,56 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn tell(&self, error: &str) {
+        error.clone_into(&mut self.error.lock().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// Reads the topic for as long as the process serves, on a thread of its own.
 fn read(shared: &Shared) {
     while !shared.follow.stopped() {
         let reason = match open(shared) {
-            Ok(reader) => follow(shared, &reader),
+            Ok((reader, ends)) => follow(shared, &reader, &ends),
             Err(reason) => reason,
         };
+        if shared.follow.stopped() {
+            return;
+        }
         shared.read.send_replace(BTreeMap::new());
         tracing::warn!(reason, topic = shared.topic, "requests with an Idempotency-Key are not taken now");
-        *shared.error.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        shared.tell(&reason);
         shared.follow.wait(Duration::from_secs(1));
     }
 }
 
-/// A reader of every partition from its first record on.
-fn open(shared: &Shared) -> Result<BaseConsumer<data::kafka::Context>, String> {
+/// By partition.
+type Offsets = BTreeMap<i32, i64>;
+
+/// A reader of every partition from its first record on, and where each ends.
+fn open(shared: &Shared) -> Result<(BaseConsumer<data::kafka::Context>, Offsets), String> {
     let topics = Topics::new(&shared.kafka)?;
     let settings = [("cleanup.policy", "delete"), ("retention.ms", KEPT_MS)];
     topics.ensure(&shared.topic, 1, &settings).map_err(|failure| failure.to_string())?;
     let reader = reading_client(&shared.kafka, false)?;
     let told = |error: rdkafka::error::KafkaError| error.to_string();
     let metadata = reader.fetch_metadata(Some(&shared.topic), ASK).map_err(told)?;
-    let (mut list, mut starts) = (TopicPartitionList::new(), BTreeMap::new());
+    let (mut list, mut starts, mut ends) = (TopicPartitionList::new(), Offsets::new(), Offsets::new());
     for partition in partitions_of(&metadata, &shared.topic) {
-        let (low, _) = reader.fetch_watermarks(&shared.topic, partition, ASK).map_err(told)?;
+        let (low, high) = reader.fetch_watermarks(&shared.topic, partition, ASK).map_err(told)?;
         list.add_partition_offset(&shared.topic, partition, Offset::Offset(low)).map_err(told)?;
         starts.insert(partition, low);
+        ends.insert(partition, high);
     }
     reader.assign(&list).map_err(told)?;
+    *shared.whole.lock().unwrap_or_else(PoisonError::into_inner) = starts == ends;
+    shared.tell("the Idempotency-Keys of the last day are still being read");
     shared.read.send_replace(starts);
-    Ok(reader)
+    Ok((reader, ends))
 }
 
 /// Takes records in until the topic is lost, or the process ends; why.
-fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>) -> String {
+fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>, ends: &Offsets) -> String {
     while !shared.follow.stopped() {
         match reader.poll(POLL) {
             Some(Ok(message)) => {
@@ -229,13 +251,13 @@ fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>) -> Strin
                 }
                 shared.read.send_modify(|read| {
                     read.insert(message.partition(), message.offset() + 1);
+                    let reached =
+                        ends.iter().all(|(partition, end)| read.get(partition).is_some_and(|next| next >= end));
+                    *shared.whole.lock().unwrap_or_else(PoisonError::into_inner) |= reached;
                 });
             }
             Some(Err(error)) if is_lost(&error) => return error.to_string(),
-            Some(Err(error)) => {
-                *shared.error.lock().unwrap_or_else(PoisonError::into_inner) =
-                    reader.context().explain(&error).to_string();
-            }
+            Some(Err(error)) => shared.tell(&reader.context().explain(&error).to_string()),
             None => {}
         }
     }
@@ -245,8 +267,11 @@ fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>) -> Strin
 /// What the topic says of each key.
 #[derive(Debug, Default)]
 struct Held {
-    requests: HashMap<String, Request>,
-    order: VecDeque<String>,
+    requests: HashMap<Arc<str>, Request>,
+    /// Keys as they were claimed.
+    claimed: VecDeque<Arc<str>>,
+    /// Keys as they were answered, while their answers are held.
+    answered: VecDeque<Arc<str>>,
     bytes: usize,
 }
 
@@ -254,7 +279,14 @@ struct Held {
 struct Request {
     by: String,
     digest: String,
-    answer: Option<Bytes>,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    None,
+    Held(Bytes),
+    Forgotten,
 }
 
 impl Held {
@@ -271,22 +303,40 @@ impl Held {
         if self.requests.contains_key(key) {
             return;
         }
-        self.bytes += key.len();
-        self.order.push_back(key.to_owned());
-        self.requests.insert(key.to_owned(), Request { by, digest, answer: None });
-        while self.bytes > HELD
-            && let Some(oldest) = self.order.pop_front()
-        {
-            let answer = self.requests.remove(&oldest).and_then(|request| request.answer);
-            self.bytes -= oldest.len() + answer.map_or(0, |answer| answer.len());
-        }
+        let key: Arc<str> = key.into();
+        self.bytes += key.len() + OVERHEAD;
+        self.claimed.push_back(Arc::clone(&key));
+        self.requests.insert(key, Request { by, digest, answer: Answer::None });
+        self.make_room();
     }
 
     fn done(&mut self, key: &str, by: &str, answer: Bytes) {
         let Some(request) = self.requests.get_mut(key).filter(|request| request.by == by) else { return };
-        let before = request.answer.as_ref().map_or(0, Bytes::len);
-        self.bytes = self.bytes + answer.len() - before;
-        request.answer = Some(answer);
+        // One that is read back is known already.
+        if !matches!(request.answer, Answer::None) {
+            return;
+        }
+        self.bytes += answer.len();
+        request.answer = Answer::Held(answer);
+        self.answered.push_back(key.into());
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while self.bytes > HELD
+            && let Some(oldest) = self.answered.pop_front()
+        {
+            let Some(request) = self.requests.get_mut(&oldest) else { continue };
+            if let Answer::Held(answer) = std::mem::replace(&mut request.answer, Answer::Forgotten) {
+                self.bytes -= answer.len();
+            }
+        }
+        while self.bytes > HELD
+            && let Some(oldest) = self.claimed.pop_front()
+        {
+            self.requests.remove(&oldest);
+            self.bytes -= oldest.len() + OVERHEAD;
+        }
     }
 
     /// `None` when whoever claims in the name `by` may do the request: nobody has claimed it, or this very one, without doing it.
@@ -294,8 +344,9 @@ impl Held {
         let request = self.requests.get(key)?;
         match &request.answer {
             _ if request.digest != digest => Some(Known::Other),
-            Some(answer) => Some(Known::Done(answer.clone())),
-            None => (request.by != by).then_some(Known::Underway),
+            Answer::Held(answer) => Some(Known::Done(answer.clone())),
+            Answer::Forgotten => Some(Known::Forgotten),
+            Answer::None => (request.by != by).then_some(Known::Underway),
         }
     }
 }
@@ -343,8 +394,23 @@ mod tests {
         for number in 0..100 {
             take(&mut held, &format!("{number}{long}"), &claim("one", "1"));
         }
-        let bytes: usize = held.requests.keys().map(String::len).sum();
-        assert_eq!((held.bytes, held.order.len()), (bytes, held.requests.len()));
+        let bytes: usize = held.requests.keys().map(|key| key.len() + OVERHEAD).sum();
+        assert_eq!((held.bytes, held.claimed.len()), (bytes, held.requests.len()));
         assert!(bytes <= HELD && held.look(&format!("99{long}"), "1", "two").is_some());
+    }
+
+    #[test]
+    fn answers_are_forgotten_before_keys() {
+        let mut held = Held::default();
+        for number in 0..100 {
+            let key = number.to_string();
+            held.claim(&key, "one".to_owned(), "1".to_owned());
+            held.done(&key, "one", Bytes::from(vec![b'x'; 1 << 20]));
+            // Read back.
+            held.done(&key, "one", Bytes::from_static(b"again"));
+        }
+        assert!(held.bytes <= HELD);
+        assert_eq!(held.look("0", "1", "one"), Some(Known::Forgotten));
+        assert!(matches!(held.look("99", "1", "two"), Some(Known::Done(answer)) if answer.len() == 1 << 20));
     }
 }
