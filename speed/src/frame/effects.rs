@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use data::EventTime;
+
 use super::{Record, Refusal, TopicId};
 
 /// Bytes of a refused record's value that are kept; longer ones are cut off, and tell their length.
@@ -35,6 +37,8 @@ pub struct Emitted<'e> {
     /// `None` is a tombstone.
     pub value: Option<&'e [u8]>,
     pub headers: &'e [(&'static str, Box<[u8]>)],
+    /// Of what is handed on: that of the record as it entered; others have the time at which they are written.
+    pub timestamp: Option<EventTime>,
 }
 
 /// Records to be produced, behind one another in one buffer.
@@ -77,6 +81,7 @@ struct Spans {
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
     headers: Range<usize>,
+    timestamp: Option<EventTime>,
 }
 
 impl Effects {
@@ -94,11 +99,21 @@ impl Effects {
         self.push(target, Some(key), None);
     }
 
-    /// Hands a record on as it is, with one header more.
-    pub fn forward(&mut self, target: Target, key: &[u8], value: &[u8], header: (&'static str, &[u8])) {
+    /// Hands a record on as it is, with one header more and its own time stamp.
+    pub fn forward(
+        &mut self,
+        target: Target,
+        key: &[u8],
+        value: &[u8],
+        header: (&'static str, &[u8]),
+        timestamp: EventTime,
+    ) {
         let (key, value) = (self.copy(key), self.copy(value));
         self.headers.push((header.0, header.1.into()));
         self.push(target, Some(key), Some(value));
+        if let Some(handed_on) = self.records.last_mut() {
+            handed_on.timestamp = Some(timestamp).filter(|timestamp| timestamp.micros() > 0);
+        }
     }
 
     /// Adds a dead letter: the record as it came, and why it was refused (EO-6).
@@ -129,6 +144,7 @@ impl Effects {
             key: spans.key.clone().and_then(|span| self.bytes.get(span)),
             value: spans.value.clone().and_then(|span| self.bytes.get(span)),
             headers: self.headers.get(spans.headers.clone()).unwrap_or_default(),
+            timestamp: spans.timestamp,
         })
     }
 
@@ -157,6 +173,6 @@ impl Effects {
 
     fn push(&mut self, target: Target, key: Option<Range<usize>>, value: Option<Range<usize>>) {
         let from = self.records.last().map_or(0, |last| last.headers.end);
-        self.records.push(Spans { target, key, value, headers: from..self.headers.len() });
+        self.records.push(Spans { target, key, value, headers: from..self.headers.len(), timestamp: None });
     }
 }

@@ -123,7 +123,8 @@ impl<O: Operator> Task for Stage<O> {
                     let header = origin.to_header(self.dispatch.operator);
                     let target = Target::Partition(input.by_key, home);
                     let value = record.value.unwrap_or_default();
-                    out.forward(target, event.key.as_bytes(), value, (Origin::HEADER, header.as_bytes()));
+                    let header = (Origin::HEADER, header.as_bytes());
+                    out.forward(target, event.key.as_bytes(), value, header, record.timestamp);
                     out.counted.handed_on += 1;
                 }
             }

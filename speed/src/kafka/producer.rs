@@ -124,6 +124,7 @@ impl Transactions {
             };
             outgoing.headers = Some(record.headers.iter().fold(headers, add));
         }
+        outgoing.timestamp = record.timestamp.map(|timestamp| timestamp.micros() / 1_000);
         let since = Instant::now();
         loop {
             match self.producer.send(outgoing) {

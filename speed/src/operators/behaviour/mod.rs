@@ -134,7 +134,8 @@ impl Behaviour {
         for partition in (0..shards).filter(|other| *other != shard) {
             let origin = Origin { at: TopicPartition { topic: orders, partition }, ..*origin };
             let header = origin.to_header(operator);
-            out.forward(Target::Partition(by_user, partition), b"", &said, (Origin::HEADER, header.as_bytes()));
+            let header = (Origin::HEADER, header.as_bytes());
+            out.forward(Target::Partition(by_user, partition), b"", &said, header, EventTime::from_micros(0));
         }
     }
 
