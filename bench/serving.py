@@ -1,7 +1,7 @@
 """Measures serving: start and memory with a million customers, lookups on one core, judging everybody again, clients of the
 live feed.
 
-    bench/serving.py [--customers 1000000] [--clients 2000] [--seconds 10]
+    bench/serving.py [--customers 1000000] [--clients 2000] [--seconds 10] [--turns 3]
 
 What is live needs Kafka ($CLIENTELE_KAFKA, as `./just kafka` installs it); it is left out where there is none.
 """
@@ -62,18 +62,28 @@ def load(*arguments):
     return done.stdout.strip()
 
 
+@contextmanager
+def answering():
+    """A server that only answers, on the core of the measured one: how long this machine takes for that."""
+    with running(*pinned(0, BIN / "load", "answer"), stdout=subprocess.PIPE, text=True) as process:
+        yield re.search(r"on (\S+)", process.stdout.readline())[1]
+
+
 def lookups(lake, wishes):
     with Serving(lake) as serving:
         print(f"start with {wishes.customers} customers: {serving.start:.2f} s, {memory(serving.process, 'VmRSS')} MiB "
               f"({memory(serving.process, 'VmHWM')} MiB at most)")
         common = ("lookup", serving.address, wishes.customers)
         load(*common, 8, 2)
-        before = seconds_of_cpu(serving.process)
-        told = load(*common, 16, wishes.seconds)
-        # What one costs holds on a busy machine too.
-        cost = (seconds_of_cpu(serving.process) - before) / (int(told.split()[0]) * wishes.seconds)
-        print(f"as fast as they go, 16 connections: {told}; {cost * 1e6:.1f} µs of CPU each")
-        print("at 10,000/s, 32 connections:", load(*common, 32, wishes.seconds, 10_000))
+        for _ in range(wishes.turns):
+            before = seconds_of_cpu(serving.process)
+            told = load(*common, 16, wishes.seconds)
+            # What one costs holds on a busy machine too.
+            cost = (seconds_of_cpu(serving.process) - before) / (int(told.split()[0]) * wishes.seconds)
+            print(f"as fast as they go, 16 connections: {told}; {cost * 1e6:.1f} µs of CPU each", flush=True)
+        with answering() as floor:
+            for name, address in [("at 10,000/s, 32 connections", serving.address), ("a server that only answers", floor)] * wishes.turns:
+                print(f"{name}:", load("lookup", address, wishes.customers, 32, wishes.seconds, 10_000), flush=True)
         print(f"afterwards: {memory(serving.process, 'VmRSS')} MiB")
 
 
@@ -141,6 +151,7 @@ def main():
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--clients", type=int, default=2_000)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--turns", type=int, default=3)
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lake = Path(folder) / "many"

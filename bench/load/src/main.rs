@@ -1,18 +1,21 @@
 //! `load lookup ADDRESS CUSTOMERS CONNECTIONS SECONDS [RATE]` asks for customers 10000 and up, as fast as answers come or at a rate
-//! (then latencies count from when a request was due). `load feed ADDRESS CLIENTS SECONDS` follows live orders.
+//! (then latencies count from when a request was due). `load feed ADDRESS CLIENTS SECONDS` follows live orders. `load answer` is a
+//! server that does nothing but answer: what is beyond its latency is the measured server's own.
 #![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout_at};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const FIRST_ID: u64 = 10_000;
+/// As long as the answer about a customer.
+const ANSWER: usize = 1_400;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +28,8 @@ fn main() -> Result<()> {
             runtime.block_on(lookups(address, connections.parse()?, plan))
         }
         ["feed", address, clients, seconds] => runtime.block_on(feeds(address, clients.parse()?, seconds.parse()?)),
-        _ => Err("load lookup ADDRESS CUSTOMERS CONNECTIONS SECONDS [RATE] | load feed ADDRESS CLIENTS SECONDS".into()),
+        ["answer"] => runtime.block_on(answers()),
+        _ => Err("load lookup ADDRESS CUSTOMERS CONNECTIONS SECONDS [RATE] | load feed ADDRESS CLIENTS SECONDS | load answer".into()),
     }
 }
 
@@ -43,19 +47,63 @@ async fn lookups(address: &str, connections: u32, plan: Plan) -> Result<()> {
     for number in 0..connections {
         tasks.spawn(connection(address.to_owned(), (number, connections), plan, start));
     }
-    let mut latencies: Vec<f64> = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    latencies.sort_by(f64::total_cmp);
-    let at = |share: usize| latencies.get(latencies.len() * share / 1_000).copied().unwrap_or_default() * 1e3;
-    let rate = latencies.len() as u64 / plan.seconds;
-    println!("{rate} lookups/s, p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms", at(500), at(990), at(999));
+    let mut asked: Vec<Asked> = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let rate = asked.len() as u64 / plan.seconds;
+    let (all, seconds) = (Latencies::of(&mut asked), each_second(&asked));
+    let half = percentile(&seconds, 500);
+    println!("{rate} lookups/s, {all}; p99 of half of the seconds {half:.3} ms at most");
     Ok(())
 }
 
-async fn connection(address: String, (number, all): (u32, u32), plan: Plan, start: Instant) -> Result<Vec<f64>> {
+/// A request: when it was due, from the start, and how long it then took, both in seconds.
+#[derive(Clone, Copy)]
+struct Asked {
+    due: f64,
+    took: f64,
+}
+
+/// In milliseconds.
+struct Latencies {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+impl Latencies {
+    fn of(asked: &mut [Asked]) -> Self {
+        asked.sort_by(|one, other| one.took.total_cmp(&other.took));
+        let took: Vec<f64> = asked.iter().map(|asked| asked.took * 1e3).collect();
+        Self { p50: percentile(&took, 500), p99: percentile(&took, 990), p999: percentile(&took, 999) }
+    }
+}
+
+impl std::fmt::Display for Latencies {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms", self.p50, self.p99, self.p999)
+    }
+}
+
+/// The p99 of each second, in order of size: a machine that stands still now and then spoils some of them, a slow server all.
+fn each_second(asked: &[Asked]) -> Vec<f64> {
+    let mut seconds: std::collections::BTreeMap<u64, Vec<Asked>> = std::collections::BTreeMap::new();
+    for one in asked {
+        seconds.entry(one.due as u64).or_default().push(*one);
+    }
+    let mut all: Vec<f64> = seconds.into_values().map(|mut asked| Latencies::of(&mut asked).p99).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// Of values in order.
+fn percentile(values: &[f64], thousandths: usize) -> f64 {
+    values.get(values.len() * thousandths / 1_000).copied().unwrap_or_default()
+}
+
+async fn connection(address: String, (number, all): (u32, u32), plan: Plan, start: Instant) -> Result<Vec<Asked>> {
     let mut stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
     let pause = plan.rate.map(|rate| Duration::from_secs_f64(f64::from(all) / rate));
-    let (mut latencies, mut buffer, mut drawn) = (Vec::new(), vec![0; 64 << 10], u64::from(number) + 1);
+    let (mut asked, mut buffer, mut drawn) = (Vec::new(), vec![0; 64 << 10], u64::from(number) + 1);
     let mut due = start + pause.unwrap_or_default() * number / all;
     let end = start + Duration::from_secs(plan.seconds);
     wait_until(due).await;
@@ -65,14 +113,14 @@ async fn connection(address: String, (number, all): (u32, u32), plan: Plan, star
         let request = format!("GET /api/v1/customers/{id} HTTP/1.1\r\nHost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         answer(&mut stream, &mut buffer).await?;
-        latencies.push(due.elapsed().as_secs_f64());
+        asked.push(Asked { due: due.duration_since(start).as_secs_f64(), took: due.elapsed().as_secs_f64() });
         due = match pause {
             Some(pause) => due + pause,
             None => Instant::now(),
         };
         wait_until(due).await;
     }
-    Ok(latencies)
+    Ok(asked)
 }
 
 /// To the microsecond: timers alone are late by a millisecond or two, which would count as the server's.
@@ -105,6 +153,26 @@ async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
         if filled >= head + 4 + length.parse::<usize>()? {
             return Ok(());
         }
+    }
+}
+
+/// Says where it listens, and answers everything alike.
+async fn answers() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("answering on {}", listener.local_addr()?);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {ANSWER}\r\n\r\n{}", " ".repeat(ANSWER));
+    loop {
+        let (mut stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let mut request = [0; 4 << 10];
+            while let Ok(1..) = stream.read(&mut request).await {
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        });
     }
 }
 
