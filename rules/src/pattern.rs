@@ -120,7 +120,12 @@ impl PatternRule {
         let growth = match automaton.map(|automaton| automaton.growth()) {
             Ok(growth) => growth,
             Err(malformed) => {
-                section.wrong(malformed.to_string());
+                let (stage, field) = meant(&malformed);
+                match stage.and_then(|name| stage_named(section, name)) {
+                    Some(stage) => stage.error(field, malformed.to_string()),
+                    None if field.is_empty() => section.wrong(malformed.to_string()),
+                    None => section.error(field, malformed.to_string()),
+                }
                 return false;
             }
         };
@@ -129,11 +134,14 @@ impl PatternRule {
         }
         let stage = |place: usize| self.stages.get(place).map_or("", |stage| stage.stage.name.as_str()).to_owned();
         match growth {
-            Growth::Unbounded { stage: place, .. } => section.wrong(format!(
-                "a run can wait for ever in stage {}, so that memory grows without limit: give the pattern within, \
-                 or cap it by max_runs",
-                stage(place)
-            )),
+            Growth::Unbounded { stage: place, .. } => section.error(
+                "within",
+                format!(
+                    "a run can wait for ever in stage {}, so that memory grows without limit: give the pattern within, \
+                     or cap it by max_runs",
+                    stage(place)
+                ),
+            ),
             Growth::Windowed { exponential: true } => section.wrong(
                 "every event that fits can double the runs of a key within the window: give the pattern max_runs, a cap",
             ),
@@ -206,6 +214,33 @@ impl Registry {
         self.known.insert(text, id);
         Ok(id)
     }
+}
+
+/// The stage and the field that a mistake is about.
+fn meant(malformed: &Malformed) -> (Option<&str>, &'static str) {
+    use Malformed as M;
+    match malformed {
+        M::NotAfterOptional { stage } | M::QuantifiedNot { stage } | M::EndlessNot { stage } => (Some(stage), "follows"),
+        M::OptionalNot { stage } | M::OptionalTwice { stage } | M::OptionalAfterGreedy { stage } => {
+            (Some(stage), "optional")
+        }
+        M::NoTimes { stage } | M::NoFrom { stage } | M::Reversed { stage, .. } => (Some(stage), "times"),
+        M::SingleConsecutive { stage, .. } | M::SingleCombinations { stage, .. } => (Some(stage), "inner"),
+        M::SingleGreedy { stage } | M::GreedyCombinations { stage } => (Some(stage), "greedy"),
+        M::UntilWithoutLoop { stage } => (Some(stage), "until"),
+        M::DuplicateName { name } => (Some(name), "name"),
+        M::UnknownSkip { .. } => (None, "skip"),
+        M::PreviousWindowLonger => (None, "within"),
+        M::NoStart => (None, "stages"),
+        M::TooLarge { .. } | M::TooManyConditions { .. } => (None, ""),
+    }
+}
+
+/// The last stage of this name: of two alike, the one that should have another.
+fn stage_named<'r, 'f>(section: &Section<'r, 'f>, name: &str) -> Option<Section<'r, 'f>> {
+    let list = section.get("stages")?.get_ref().as_array()?;
+    let place = stage_names(section).iter().rposition(|(own, _)| own == name)?;
+    section.nested(format!("{}.stages[{place}]", section.path), list.get(place)?)
 }
 
 fn key(section: &Section<'_, '_>) -> Option<Field> {

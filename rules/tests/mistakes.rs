@@ -114,7 +114,7 @@ fn mistakes_name_file_line_and_field() {
         ),
         (
             "[patterns.p]\nkey = \"user_id\"\non_match = \"X\"\n[[patterns.p.stages]]\nname = \"a\"\n[[patterns.p.stages]]\nname = \"b\"\nfollows = \"followed_by\"\nwhere = 'event.price > 1'",
-            "a.toml:1: patterns.p: a run can wait for ever in stage b",
+            "a.toml:1: patterns.p.within: a run can wait for ever in stage b",
         ),
         (
             "[patterns.p]\nkey = \"user_id\"\non_match = \"X\"\nwithin = \"1 h\"\n[[patterns.p.stages]]\nname = \"a\"\n[[patterns.p.stages]]\nname = \"b\"\nfollows = \"followed_by\"\nat_least = 1\ninner = \"combinations\"\n[[patterns.p.stages]]\nname = \"c\"\nfollows = \"followed_by\"",
@@ -125,6 +125,18 @@ fn mistakes_name_file_line_and_field() {
             "a.toml:1: patterns.p: nothing would be reported",
         ),
         ("[patterns.p]\nkey = \"user_id\"\non_match = \"X\"", "a.toml:1: patterns.p: stages are missing"),
+        (
+            "[patterns.p]\nkey = \"user_id\"\non_match = \"X\"\n[[patterns.p.stages]]\nname = \"a\"\n[[patterns.p.stages]]\nname = \"b\"\nfollows = \"not_followed_by\"",
+            "a.toml:8: patterns.p.stages[1].follows: stage \"b\" is the last and forbids events",
+        ),
+        (
+            "[patterns.p]\nkey = \"user_id\"\non_match = \"X\"\n[[patterns.p.stages]]\nname = \"a\"\n[[patterns.p.stages]]\nname = \"a\"\nfollows = \"next\"",
+            "a.toml:7: patterns.p.stages[1].name: two stages are named \"a\"",
+        ),
+        (
+            "[patterns.p]\nkey = \"user_id\"\non_match = \"X\"\nskip = { to_first = \"z\" }\n[[patterns.p.stages]]\nname = \"a\"",
+            "a.toml:4: patterns.p.skip: there is no stage \"z\" to skip to",
+        ),
     ];
     for (text, wanted) in table {
         let said = mistakes(text);

@@ -55,6 +55,21 @@ test("an id typed whole opens without a suggestion", async () => {
   await close();
 });
 
+test("the grid is one stop: arrows go from cell to cell, Enter opens", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/");
+  await settled(page);
+  const cells = page.locator("section[aria-labelledby=grid-title] .grid a");
+  assert.equal(await cells.count(), 25);
+  assert.equal(await cells.and(page.locator("[tabindex='0']")).count(), 1);
+  await cells.first().focus();
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowUp"]) await page.keyboard.press(key);
+  assert.match(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), /^Recency 5, frequency 2,/);
+  await page.keyboard.press("Enter");
+  await until(() => page.url().includes("/customers?") && new URL(page.url()).searchParams.get("f") === "2");
+  quiet(wrong, "the grid by keyboard");
+  await close();
+});
+
 test("the first Tab skips to the content, and focus can be seen", async () => {
   const { page, close } = await open(browser, server.url, "/segments");
   await settled(page);

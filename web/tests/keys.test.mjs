@@ -66,6 +66,10 @@ test("a key is asked for, refused, and taken; one for reading may not order", as
   assert.equal(await page.locator("dialog").count(), 0, "the session is kept");
   const [cookie] = await page.context().cookies();
   assert.ok(cookie.httpOnly && cookie.sameSite === "Strict", JSON.stringify(cookie));
+  await page.click("button[title='Sign out']");
+  await page.waitForSelector("dialog[open] input[type=password]");
+  assert.deepEqual(await page.context().cookies(), [], "the session is gone");
+  assert.equal(await page.locator("ol.rows li").count(), 0, "and what it showed");
   quiet(wrong, "a key for reading");
   await close();
 });

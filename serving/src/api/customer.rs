@@ -37,6 +37,7 @@ pub struct Customer<'v> {
     distances: Vec<Distance<'v>>,
     percentiles: Percentiles,
     next: Vec<Next<'v>>,
+    /// Live order lines that are held, newest first; `/customers/{id}/orders` has all invoices.
     recent_orders: Vec<Order>,
 }
 

@@ -30,6 +30,27 @@ pub enum By {
     #[default]
     Week,
     Month,
+    Year,
+}
+
+impl By {
+    /// The longer period, and how many days this one has at least.
+    const fn longer(self) -> Option<(Self, i64)> {
+        match self {
+            Self::Day => Some((Self::Week, 1)),
+            Self::Week => Some((Self::Month, 7)),
+            Self::Month => Some((Self::Year, 28)),
+            Self::Year => None,
+        }
+    }
+
+    /// The shortest period from this one on that cuts so many days into `most` at most; years at the last.
+    fn coarse(self, days: i64, most: i64) -> Self {
+        match self.longer() {
+            Some((longer, least)) if days / least >= most => longer.coarse(days, most),
+            _ => self,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -44,12 +65,16 @@ pub struct RevenueQuery {
     from: Option<String>,
     /// Last day.
     to: Option<String>,
+    /// Points that are enough: a span that would take more of them is told by longer periods.
+    #[param(minimum = 2)]
+    most: Option<u32>,
     as_of: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Revenue {
     view: ViewInfo,
+    /// As was asked for, or longer because of `most`.
     by: By,
     points: Vec<Point>,
 }
@@ -90,6 +115,9 @@ pub async fn revenue(
     };
     let (from, to) = (day("from", &query.from)?, day("to", &query.to)?);
     let days = from.unwrap_or(i64::MIN)..=to.unwrap_or(i64::MAX);
+    if query.most.is_some_and(|most| most < 2) {
+        return Err(Problem::parameter("most", "is 2 or more"));
+    }
     let sight = app.sight(query.as_of.as_deref(), &headers).await?;
     if let Some(unchanged) = sight.unchanged() {
         return Ok(unchanged);
@@ -97,8 +125,11 @@ pub async fn revenue(
     let timeline = timeline(&app, &sight).await?;
     let _turn = app.scans.acquire().await;
     blocking(move || {
-        let points = points(&sight.view, &timeline, query.by, &days);
-        Ok(sight.json(&Revenue { view: sight.info(), by: query.by, points }))
+        let by = query.most.map_or(query.by, |most| {
+            query.by.coarse(span(&sight.view, &timeline, &days), i64::from(most))
+        });
+        let points = points(&sight.view, &timeline, by, &days);
+        Ok(sight.json(&Revenue { view: sight.info(), by, points }))
     })
     .await
 }
@@ -137,6 +168,18 @@ fn each_payment(view: &View, timeline: &Timeline, mut take: impl FnMut(u8, i64, 
     }
 }
 
+/// The days from the first payment to the last of those within `days`.
+fn span(view: &View, timeline: &Timeline, days: &std::ops::RangeInclusive<i64>) -> i64 {
+    let mut ends: Option<(i64, i64)> = None;
+    each_payment(view, timeline, |_, day, _, _| {
+        if days.contains(&day) {
+            let (first, last) = ends.unwrap_or((day, day));
+            ends = Some((first.min(day), last.max(day)));
+        }
+    });
+    ends.map_or(0, |(first, last)| last - first + 1)
+}
+
 fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclusive<i64>) -> Vec<Point> {
     let mut periods: BTreeMap<NaiveDate, Vec<(Money, u64)>> = BTreeMap::new();
     let segments = view.segments().len();
@@ -172,6 +215,7 @@ fn following(start: NaiveDate, by: By) -> Option<NaiveDate> {
         By::Day => start.succ_opt(),
         By::Week => start.checked_add_days(Days::new(7)),
         By::Month => start.checked_add_months(Months::new(1)),
+        By::Year => start.checked_add_months(Months::new(12)),
     }
 }
 
@@ -198,6 +242,7 @@ fn start_of(day: i64, by: By) -> NaiveDate {
         By::Day => date,
         By::Week => date.week(chrono::Weekday::Mon).first_day(),
         By::Month => date.with_day(1).unwrap_or(date),
+        By::Year => NaiveDate::from_yo_opt(date.year(), 1).unwrap_or(date),
     }
 }
 
@@ -285,4 +330,17 @@ fn active(view: &View, timeline: &Timeline) -> (Vec<String>, Vec<Cohort>) {
         active: (0..=last - month).map(|after| months.get(&after).copied().unwrap_or_default()).collect(),
     };
     ((first..=last).map(month_name).collect(), by_first.iter().map(cohort).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_spans_are_told_by_longer_periods() {
+        for (days, by) in [(0, By::Week), (373, By::Week), (1_400, By::Month), (5_000, By::Year), (400_000, By::Year)] {
+            assert_eq!(By::Week.coarse(days, 160), by, "{days} days");
+        }
+        assert_eq!(By::Day.coarse(30, 31), By::Day);
+    }
 }

@@ -77,11 +77,13 @@ fn pages_do_not_differ() {
     near(sum(&server.api("/segments")["segments"], "revenue"), "segments");
     near(sum(&server.api("/rfm-grid")["cells"], "revenue"), "grid");
     near(sum(&server.api("/rfm-grid")["names"], "revenue"), "names");
-    for by in ["day", "week", "month"] {
+    for by in ["day", "week", "month", "year"] {
         let points = server.api(&format!("/revenue?by={by}"))["points"].clone();
         near(sum(&points, "revenue"), by);
         assert_eq!(sum(&points, "orders"), 18532.0, "{by}");
     }
+    let coarse = server.api("/revenue?by=day&most=20");
+    assert_eq!((&coarse["by"], coarse["points"].as_array().map(Vec::len)), (&json!("month"), Some(13)));
     let cohorts = server.api("/cohorts");
     assert_eq!(sum(&cohorts["cohorts"], "customers"), 4338.0);
     assert_eq!(

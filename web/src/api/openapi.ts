@@ -583,7 +583,7 @@ export interface components {
             time: string;
         };
         /** @enum {string} */
-        By: "day" | "week" | "month";
+        By: "day" | "week" | "month" | "year";
         /** @description Customers with one recency and one frequency score. */
         Cell: {
             /** Format: int64 */
@@ -642,6 +642,7 @@ export interface components {
             merged: components["schemas"]["CustomerValues"];
             next: components["schemas"]["Next"][];
             percentiles: components["schemas"]["Percentiles"];
+            /** @description Live order lines that are held, newest first; `/customers/{id}/orders` has all invoices. */
             recent_orders: components["schemas"]["LiveOrder"][];
             view: components["schemas"]["View"];
         };
@@ -1202,6 +1203,7 @@ export interface components {
             source_position: number;
         };
         Revenue: {
+            /** @description As was asked for, or longer because of `most`. */
             by: components["schemas"]["By"];
             points: components["schemas"]["Point"][];
             view: components["schemas"]["View"];
@@ -2287,11 +2289,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `week` unless said. */
-                by?: "day" | "week" | "month";
+                by?: "day" | "week" | "month" | "year";
                 /** @description First day, such as `2011-01-01`. */
                 from?: string;
                 /** @description Last day. */
                 to?: string;
+                /** @description Points that are enough: a span that would take more of them is told by longer periods. */
+                most?: number;
                 as_of?: string;
             };
             header?: never;

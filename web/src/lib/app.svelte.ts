@@ -1,5 +1,5 @@
 // What every page shares: the configuration, the present segments, the theme and the time.
-import { get, Problem } from "../api/client";
+import { get, Problem, serverNow } from "../api/client";
 import { pulse } from "../api/live.svelte";
 import type { Config, Segments } from "../api/types";
 import { setFormat } from "./format";
@@ -16,7 +16,7 @@ class App {
   /** Whether there are rules, and so segments of theirs and alerts. */
   hasRules = $derived.by(() => !!this.config?.rules || !!pulse.view?.rules);
   /** Seconds pass here once, for all that tells an age. */
-  now = $state(Date.now());
+  now = $state(serverNow());
   segments = $state.raw<Segments | null>(null);
   readonly #slots = new Slots();
   ranks = $derived(new Ranks(this.segments?.segments ?? [], this.#slots));
@@ -34,7 +34,7 @@ class App {
     const stored = window.localStorage.getItem(THEME);
     if (stored === "light" || stored === "dark") this.#chosen = stored;
     setInterval(() => {
-      this.now = Date.now();
+      this.now = serverNow();
     }, 1000);
   }
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Migration, Quality, Segment } from "../api/types";
+import type { Migration, Quality, Revenue, Segment } from "../api/types";
 import * as f from "./findings";
-import { ago, money, percent, setFormat, short, shortMoney, tile } from "./format";
+import { ago, clock, money, percent, percentExact, periodEnd, setFormat, short, shortMoney, tile } from "./format";
 
 beforeAll(() => setFormat({ locale: "en-US", currency: "GBP" }));
 
@@ -24,6 +24,22 @@ describe("findings", () => {
     expect(f.profileFinding(rfm, [empty, often])).toBe("VIP order 3 times as often as the median customer");
     expect(f.profileFinding(rfm, [empty])).toBe("No segment has a profile yet");
     expect(f.typical(empty)).toBeNull();
+  });
+  it("say when revenue peaked, in the words of the period", () => {
+    const peak = (by: Revenue["by"], start: string) =>
+      f.revenueFinding({ by, points: [{ start, revenue: 31_100, orders: 1, segments: [] }] } as unknown as Revenue);
+    expect(peak("day", "2011-06-06")).toBe("Revenue peaked at £31.1K on Jun 6, 2011");
+    expect(peak("week", "2011-06-06")).toBe("Revenue peaked at £31.1K in the week of Jun 6, 2011");
+    expect(peak("month", "2011-06-01")).toBe("Revenue peaked at £31.1K in Jun 2011");
+    expect(peak("year", "2011-01-01")).toBe("Revenue peaked at £31.1K in 2011");
+    expect(periodEnd("2011-12-01", "month")).toBe("2012-01-01");
+    expect(periodEnd("2011-01-01", "year")).toBe("2012-01-01");
+    expect(periodEnd("2011-12-26", "week")).toBe("2012-01-02");
+  });
+  it("keep columns straight: times of 24 hours, shares of two decimals", () => {
+    expect(clock("2026-11-22T00:05:09Z")).toBe("00:05:09");
+    expect(percentExact(0.542)).toBe("54.20%");
+    expect(shortMoney(2.5)).toBe("£2.50");
   });
   it("say who moved, by rank and not by id", () => {
     const flows = [

@@ -12,7 +12,7 @@ import type {
   Segment,
   Segments,
 } from "../api/types";
-import { count, date, exact, month, percent, percentExact, shortMoney } from "./format";
+import { count, date, exact, month, percent, percentExact, period, shortMoney } from "./format";
 
 /** The segment whose share of the revenue is largest beside its share of the customers. */
 export function segmentsFinding(segments: Segment[]): string {
@@ -45,7 +45,9 @@ export function profileFinding(all: Rfm, segments: Segment[]): string {
 export function revenueFinding(revenue: Revenue): string {
   const best = top(revenue.points, (p) => p.revenue);
   if (!best) return "No revenue yet";
-  return `Revenue peaked at ${shortMoney(best.revenue)} ${revenue.by === "month" ? `in ${month(best.start.slice(0, 7))}` : revenue.by === "week" ? `in the week of ${date(`${best.start}T00:00:00Z`)}` : `on ${date(`${best.start}T00:00:00Z`)}`}`;
+  const when = period(best.start, revenue.by);
+  const at = { day: `on ${when}`, week: `in the ${when}`, month: `in ${when}`, year: `in ${when}` }[revenue.by];
+  return `Revenue peaked at ${shortMoney(best.revenue)} ${at}`;
 }
 
 /** How much of the revenue the best tenth of the customers brings. */

@@ -37,6 +37,7 @@ const COMPACT = {
 
 /** Every digit: for tables and on hover. */
 export const exact = (n: number): string => number({ maximumFractionDigits: 4 }).format(n);
+const cents = (digits: number) => ({ minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const money = (n: number): string =>
   withMoney(n, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 /** Three significant digits at most: for tiles and charts. */
@@ -44,15 +45,17 @@ export const short = (n: number): string =>
   Math.abs(n) < FEW ? number({ maximumFractionDigits: Math.abs(n) < 100 ? 1 : 0 }).format(n) : number(COMPACT).format(n);
 export const shortMoney = (n: number): string =>
   Math.abs(n) < FEW
-    ? withMoney(n, { maximumFractionDigits: Math.abs(n) < 100 && !Number.isInteger(n) ? 2 : 0, minimumFractionDigits: 0 })
+    ? withMoney(n, cents(Math.abs(n) < 100 && !Number.isInteger(n) ? 2 : 0))
     : withMoney(n, COMPACT);
 export const percent = (share: number): string =>
   number({ style: "percent", maximumFractionDigits: Math.abs(share) < 0.1 && share !== 0 ? 1 : 0 }).format(
     share,
   );
 export const percentExact = (share: number): string =>
-  number({ style: "percent", maximumFractionDigits: 2 }).format(share);
+  number({ style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(share);
 export const days = (n: number): string => `${number({ maximumFractionDigits: 1 }).format(n)} d`;
+/** Of a column: as many decimals in each row. */
+export const mean = (n: number): string => number({ minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(n);
 export const count = (n: number, one: string, many = `${one}s`): string =>
   `${exact(n)} ${n === 1 ? one : many}`;
 
@@ -73,7 +76,8 @@ function dated(iso: string, options: Intl.DateTimeFormatOptions): string {
 export const date = (iso: string): string => dated(iso, { dateStyle: "medium" });
 export const dateTime = (iso: string): string =>
   `${dated(iso, { dateStyle: "medium", timeStyle: "short" })} UTC`;
-export const clock = (iso: string): string => dated(iso, { timeStyle: "medium" });
+/** Of lists, where every time is as wide: 24 hours wherever the reader is. */
+export const clock = (iso: string): string => dated(iso, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 /** The time today; the day of what happened on another one. */
 export const moment = (iso: string): string =>
   iso.slice(0, 10) === new Date().toISOString().slice(0, 10)
@@ -81,6 +85,22 @@ export const moment = (iso: string): string =>
     : dated(iso, { day: "numeric", month: "short" });
 export const month = (yearMonth: string): string =>
   dated(`${yearMonth}-01T00:00:00Z`, { month: "short", year: "numeric" });
+type By = "day" | "week" | "month" | "year";
+/** A period by its first day: "week of Jun 6, 2011", "Jun 2011", "2011". */
+export function period(start: string, by: By): string {
+  if (by === "year") return start.slice(0, 4);
+  if (by === "month") return month(start.slice(0, 7));
+  const first = date(`${start}T00:00:00Z`);
+  return by === "week" ? `week of ${first}` : first;
+}
+/** The first day behind the period. */
+export function periodEnd(start: string, by: By): string {
+  const end = new Date(`${start}T00:00:00Z`);
+  if (by === "year") end.setUTCFullYear(end.getUTCFullYear() + 1);
+  else if (by === "month") end.setUTCMonth(end.getUTCMonth() + 1);
+  else end.setUTCDate(end.getUTCDate() + (by === "week" ? 7 : 1));
+  return end.toISOString().slice(0, 10);
+}
 /** For an axis, where a year stands at its January. */
 export const axisMonth = (yearMonth: string): string =>
   yearMonth.endsWith("-01") ? month(yearMonth) : dated(`${yearMonth}-01T00:00:00Z`, { month: "short" });
