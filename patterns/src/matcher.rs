@@ -173,6 +173,8 @@ impl<E> Matcher<E> {
                 }
                 let mut runs = self.spare.pop().unwrap_or_default();
                 runs.begin_anew(&entry.automaton);
+                // Most keys remember something of one or two patterns, and there are many keys.
+                state.runs.reserve_exact(1);
                 state.runs.insert(place, (pattern, runs));
             }
             let Some((_, runs)) = state.runs.get_mut(place) else { break };

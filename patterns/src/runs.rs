@@ -197,40 +197,49 @@ impl Runs {
     /// Replaces a run by what the decision makes of it.
     fn apply<E>(&mut self, run: &Run, decision: &Decision, arrived: Arrived, next: &mut Heap, work: &mut Work<'_, E>) {
         let starting = run.start == UNBEGUN;
+        // The run's own use of its node goes to the first that follows it.
+        let mut left = true;
         for step in &decision.steps {
-            let (follower, finishes) = match *step {
-                Step::Ignore { target } => (Run { state: target, ..*run }, false),
-                Step::Take { stage, target, finishes } => {
-                    let node = self.chains.add(work.events, run.node, arrived.event, stage);
+            let (target, finishes) = match *step {
+                Step::Ignore { target } => (target, false),
+                Step::Take { target, finishes, .. } => (target, finishes),
+            };
+            let is_final = work.automaton.kind(target) == Kind::Final;
+            let goes_on = !is_final && !decision.stopped;
+            let uses = u32::from(is_final) + u32::from(goes_on) + u32::from(finishes);
+            if uses == 0 {
+                continue;
+            }
+            let inherited = std::mem::take(&mut left);
+            let follower = match *step {
+                Step::Ignore { .. } => {
+                    self.chains.retain_by(run.node, uses - u32::from(inherited));
+                    Run { state: target, ..*run }
+                }
+                Step::Take { stage, .. } => {
+                    self.chains.retain_by(run.node, u32::from(!inherited));
+                    let node = self.chains.add(work.events, run.node, arrived.event, stage, uses);
                     let (start, start_at) =
                         if starting { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
-                    (Run { start, start_at, node, state: target }, finishes)
+                    Run { start, start_at, node, state: target }
                 }
             };
-            // Held until all followers are known, so that an unwanted one goes away with its events.
-            self.chains.retain(follower.node);
-            match work.automaton.kind(follower.state) {
-                Kind::Final => self.finish(follower, work.room),
-                _ if decision.stopped => {}
-                _ => {
-                    self.chains.retain(follower.node);
-                    heap::push(next, follower);
-                }
+            if is_final {
+                heap::push(&mut work.room.finished, follower);
+            }
+            if goes_on {
+                heap::push(next, follower);
             }
             if finishes {
-                self.finish(follower, work.room);
+                heap::push(&mut work.room.finished, follower);
             }
-            self.chains.release(work.events, follower.node);
         }
         if starting && !decision.stopped {
             heap::push(next, *run);
         }
-        self.chains.release(work.events, run.node);
-    }
-
-    fn finish(&mut self, run: Run, room: &mut Room) {
-        self.chains.retain(run.node);
-        heap::push(&mut room.finished, run);
+        if left {
+            self.chains.release(work.events, run.node);
+        }
     }
 
     /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.

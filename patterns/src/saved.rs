@@ -141,7 +141,9 @@ fn restore_runs<E>(
         if before > count(chains.nodes.len()) || event >= known || usize::from(stage) >= automaton.stages() {
             return Err(BrokenState("a chain of events is torn"));
         }
-        chains.add(events, before.checked_sub(1).unwrap_or(NONE), event, stage);
+        let before = before.checked_sub(1).unwrap_or(NONE);
+        chains.retain_by(before, 1);
+        chains.add(events, before, event, stage, 0);
     }
     let nodes = count(chains.nodes.len());
     let mut restore = |saved: Vec<SavedRun>, finished: bool| {
@@ -157,7 +159,7 @@ fn restore_runs<E>(
                 return Err(BrokenState("a run is in a state that it cannot be in"));
             }
             let node = node.checked_sub(1).unwrap_or(NONE);
-            chains.retain(node);
+            chains.retain_by(node, 1);
             let start_at = if start.is_some() { start_at } else { i64::MAX };
             runs.push(Run { start: start.unwrap_or(UNBEGUN), start_at, node, state });
         }

@@ -41,6 +41,9 @@ impl<E> Events<E> {
         self.used += 1;
         let slot = Slot { at, order: 0, uses: 1, event: Some(event) };
         if self.free == NONE {
+            if self.slots.is_empty() {
+                self.slots.reserve_exact(1);
+            }
             self.slots.push(slot);
             return u32::try_from(self.slots.len() - 1).unwrap_or(NONE);
         }
@@ -121,13 +124,15 @@ impl Chains {
         self.used as usize
     }
 
-    /// A node that nobody uses yet; it uses its event and the node before.
-    pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16) -> u32 {
+    /// A node that is used so often. It uses its event, and takes over one use of the node before.
+    pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16, uses: u32) -> u32 {
         events.retain(event);
-        self.retain(before);
         self.used += 1;
-        let node = Node { before, event, uses: 0, stage };
+        let node = Node { before, event, uses, stage };
         if self.free == NONE {
+            if self.nodes.is_empty() {
+                self.nodes.reserve_exact(1);
+            }
             self.nodes.push(node);
             return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
         }
@@ -137,9 +142,9 @@ impl Chains {
         place
     }
 
-    pub fn retain(&mut self, node: u32) {
+    pub fn retain_by(&mut self, node: u32, uses: u32) {
         if node != NONE {
-            self.nodes[node as usize].uses += 1;
+            self.nodes[node as usize].uses += uses;
         }
     }
 

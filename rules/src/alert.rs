@@ -1,5 +1,7 @@
 //! Alerts, their ids, and how they are written.
 
+use std::borrow::Cow;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -15,19 +17,27 @@ pub enum Kind {
     Timeout,
 }
 
-/// Something found that is to be told.
+/// Something found that is to be told. Its key and events are the matcher's until it is kept.
 #[derive(Clone, Debug)]
-pub struct Alert<'r> {
+pub struct Alert<'r, 'e> {
     pub rule: &'r PatternRule,
     pub kind: Kind,
-    pub key: String,
+    pub key: Cow<'e, str>,
     /// The events by stage, in the order in which they were taken.
-    pub events: Vec<(usize, Event)>,
+    pub events: Vec<(usize, Cow<'e, Event>)>,
     /// When it is true; at the end of a file, `i64::MAX` for what only the end decides.
     pub at: EventTime,
 }
 
-impl<'r> Alert<'r> {
+impl<'r> Alert<'r, '_> {
+    /// The same with a key and events of its own.
+    #[must_use]
+    pub fn kept(self) -> Alert<'r, 'static> {
+        let Self { rule, kind, key, events, at } = self;
+        let events = events.into_iter().map(|(stage, event)| (stage, Cow::Owned(event.into_owned()))).collect();
+        Alert { rule, kind, key: Cow::Owned(key.into_owned()), events, at }
+    }
+
     /// The same for the same events of the same pattern, whenever they are read: a hash of pattern, key and the events' own ids,
     /// each with its length before it. When it was noticed does not count: that can differ in a replay.
     #[must_use]
@@ -145,7 +155,7 @@ struct CloudData<'a> {
 #[derive(Debug)]
 struct CloudEvents<'a> {
     rule: &'a PatternRule,
-    events: &'a [(usize, Event)],
+    events: &'a [(usize, Cow<'a, Event>)],
 }
 
 impl Serialize for CloudEvents<'_> {
@@ -192,7 +202,7 @@ impl<T: Serialize> Serialize for ByStage<'_, T> {
 
 pub fn by_stage<'r, T>(
     rule: &'r PatternRule,
-    events: &[(usize, Event)],
+    events: &[(usize, Cow<'_, Event>)],
     value: impl Fn(&Event) -> T,
 ) -> ByStage<'r, T> {
     let mut all: Vec<(&str, Vec<T>)> = Vec::new();

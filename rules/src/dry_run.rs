@@ -1,5 +1,6 @@
 //! Patterns over a file of events, without a broker.
 
+use std::fmt::Write;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -8,14 +9,14 @@ use patterns::{Arrival, Keys, Output};
 use crate::RuleSet;
 use crate::alert::Alert;
 use crate::error::{DryRunError, EventError};
-use crate::event::{Event, Loose, Topic};
+use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
 use crate::matching::Group;
 
 /// What a dry run found.
 #[derive(Debug, Default)]
 pub struct Report<'r> {
     /// By pattern, key, time, kind and rows.
-    pub alerts: Vec<Alert<'r>>,
+    pub alerts: Vec<Alert<'r, 'static>>,
     pub events: u64,
     /// Rows that came too late.
     pub late: Vec<u64>,
@@ -59,8 +60,12 @@ fn json_events(file: std::fs::File, path: String) -> impl Iterator<Item = Result
 struct CsvEvents {
     reader: csv::Reader<std::fs::File>,
     record: csv::StringRecord,
-    /// Where the topic's fields stand, in their order.
-    columns: Vec<Option<usize>>,
+    /// Where the topic's texts stand, in their order.
+    texts: [Option<usize>; CLICK_TEXTS],
+    price: Option<usize>,
+    time: Option<usize>,
+    /// Of an event that has none.
+    id: String,
     path: String,
     row: u64,
 }
@@ -79,19 +84,25 @@ impl CsvEvents {
         for needed in ["event_time", "event_type", "user_id"] {
             column(needed).ok_or_else(|| DryRunError::Column { path: path.clone(), column: needed })?;
         }
-        let columns = Topic::Clickstream.fields().map(column).collect();
-        Ok(Self { reader, record: csv::StringRecord::new(), columns, path, row: 0 })
+        let place = |field: Field| column(Topic::Clickstream.name_of(field));
+        let mut texts = [None; CLICK_TEXTS];
+        for (number, text) in (0..).zip(&mut texts) {
+            *text = place(Field::Text(number));
+        }
+        let (price, time) = (place(Field::Price), place(Field::Time));
+        Ok(Self { reader, record: csv::StringRecord::new(), texts, price, time, id: String::new(), path, row: 0 })
     }
 
     fn read(&mut self) -> Result<Option<Event>, EventError> {
         if !self.reader.read_record(&mut self.record).map_err(|error| EventError::Json(error.to_string()))? {
             return Ok(None);
         }
-        let field = |column: &Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
-        let mut texts: Vec<&str> = self.columns.iter().map(field).collect();
-        let time = Loose(texts.pop().unwrap_or_default().into());
-        let price = Loose(texts.pop().unwrap_or_default().into());
-        Event::read(Topic::Clickstream, &time, &price, &texts, &format!("row-{}", self.row), self.row).map(Some)
+        let field = |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
+        self.id.clear();
+        // Writing to a String does not fail.
+        let _ = write!(self.id, "row-{}", self.row);
+        let (time, price) = (Loose(field(self.time).into()), Loose(field(self.price).into()));
+        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, self.row).map(Some)
     }
 }
 
@@ -130,7 +141,7 @@ impl<'r> DryRun<'r> {
     }
 
     /// Takes an event, and hands over the alerts of which it is now certain that they are.
-    pub fn push(&mut self, event: &Event, each: &mut dyn FnMut(Alert<'r>)) {
+    pub fn push(&mut self, event: &Event, each: &mut dyn FnMut(Alert<'r, '_>)) {
         self.report.events += 1;
         let mut late = false;
         for (group, keys) in &mut self.groups {
@@ -149,12 +160,12 @@ impl<'r> DryRun<'r> {
     }
 
     /// Closes everything that is open; what was counted, without alerts.
-    pub fn finish(mut self, each: &mut dyn FnMut(Alert<'r>)) -> Report<'r> {
+    pub fn finish(mut self, each: &mut dyn FnMut(Alert<'r, '_>)) -> Report<'r> {
         self.advance(i64::MAX, each);
         self.report
     }
 
-    fn advance(&mut self, watermark: i64, each: &mut dyn FnMut(Alert<'r>)) {
+    fn advance(&mut self, watermark: i64, each: &mut dyn FnMut(Alert<'r, '_>)) {
         let Self { rules, groups, report, .. } = self;
         for (group, keys) in groups {
             keys.advance(watermark, &mut |key, output| {
@@ -177,15 +188,15 @@ impl<'r> DryRun<'r> {
 pub fn dry_run<'r>(rules: &'r RuleSet, events: &[Event], out_of_order: i64) -> Result<Report<'r>, DryRunError> {
     let mut run = DryRun::new(rules, out_of_order)?;
     let mut alerts = Vec::new();
-    events.iter().for_each(|event| run.push(event, &mut |alert| alerts.push(alert)));
-    let report = run.finish(&mut |alert| alerts.push(alert));
+    events.iter().for_each(|event| run.push(event, &mut |alert| alerts.push(alert.kept())));
+    let report = run.finish(&mut |alert| alerts.push(alert.kept()));
     sort(rules, &mut alerts);
     Ok(Report { alerts, ..report })
 }
 
 /// By pattern as the rules have them, then by key, time, kind and rows.
-fn sort(rules: &RuleSet, alerts: &mut [Alert<'_>]) {
-    let place = |alert: &Alert<'_>| rules.patterns.iter().position(|pattern| pattern.id == alert.rule.id);
+fn sort(rules: &RuleSet, alerts: &mut [Alert<'_, '_>]) {
+    let place = |alert: &Alert<'_, '_>| rules.patterns.iter().position(|pattern| pattern.id == alert.rule.id);
     alerts.sort_by_cached_key(|alert| {
         let rows: Vec<Vec<u64>> = (0..alert.rule.stages.len())
             .map(|stage| alert.events.iter().filter(|(of, _)| *of == stage).map(|(_, event)| event.row()).collect())

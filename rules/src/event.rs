@@ -45,6 +45,8 @@ const CLICK: [&str; 10] = [
     "page_url",
     "category_id",
 ];
+/// Texts of a click.
+pub const CLICK_TEXTS: usize = CLICK.len();
 const ORDER: [&str; 4] = ["event_id", "order_status", "user_id", "order_id"];
 /// Both topics have the event's own id and its user in the same places.
 const EVENT_ID: u8 = 0;
@@ -152,10 +154,15 @@ impl Event {
     /// An event of these texts, which stand in the order of the topic's fields.
     #[must_use]
     pub fn new(at: EventTime, price: Option<f64>, texts: &[&str], row: u64) -> Self {
+        Self::of(at, price, texts.iter().copied(), row)
+    }
+
+    fn of<'t>(at: EventTime, price: Option<f64>, texts: impl Iterator<Item = &'t str> + Clone, row: u64) -> Self {
+        let mut all = String::with_capacity(texts.clone().map(str::len).sum());
         let mut ends = [0; CLICK.len()];
-        let mut all = String::with_capacity(texts.iter().map(|text| text.len()).sum());
-        for (place, end) in ends.iter_mut().enumerate() {
-            all.push_str(texts.get(place).copied().unwrap_or_default());
+        let mut texts = texts.fuse();
+        for end in &mut ends {
+            all.push_str(texts.next().unwrap_or_default());
             *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
         }
         Self(Arc::new(Fields { at, price: price.unwrap_or(f64::NAN), row, ends, texts: all.into_boxed_str() }))
@@ -217,14 +224,8 @@ impl Event {
             "" => None,
             text => Some(text.parse().map_err(|_| EventError::Price(text.to_owned()))?),
         };
-        if texts.first().copied().unwrap_or_default().is_empty() {
-            let mut all = texts.to_vec();
-            if let Some(first) = all.first_mut() {
-                *first = id;
-            }
-            return Ok(Self::new(at, price, &all, row));
-        }
-        Ok(Self::new(at, price, texts, row))
+        let own = texts.first().copied().filter(|own| !own.is_empty()).unwrap_or(id);
+        Ok(Self::of(at, price, std::iter::once(own).chain(texts.iter().skip(1).copied()), row))
     }
 
     #[must_use]

@@ -1,5 +1,6 @@
 //! Why something that began like a match did not become one.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use patterns::{Contiguity, Inner, Times};
@@ -43,7 +44,7 @@ pub struct Refusal {
 /// followed in the simplest way: a stage takes the first events that fit. That is not how the matcher works, but it shows what a
 /// reader would try.
 #[must_use]
-pub fn explain<'r>(rules: &'r RuleSet, events: &[Event], alerts: &[Alert<'_>]) -> Vec<NearMiss<'r>> {
+pub fn explain<'r>(rules: &'r RuleSet, events: &[Event], alerts: &[Alert<'_, '_>]) -> Vec<NearMiss<'r>> {
     let mut told = Vec::new();
     for rule in &rules.patterns {
         let found: HashSet<u64> = alerts
@@ -95,7 +96,7 @@ fn wanted(rule: &PatternRule) -> Vec<(usize, usize, &StageRule)> {
 }
 
 fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(usize, NearMiss<'r>)> {
-    let mut taken: Vec<(usize, Event)> = Vec::new();
+    let mut taken: Vec<(usize, Cow<'_, Event>)> = Vec::new();
     let mut next = 0;
     let first = events.first()?.at().0;
     let window = rule.within.into_iter().chain(rule.stages.iter().filter_map(|stage| stage.stage.within)).min();
@@ -105,7 +106,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
             let strict =
                 if count == 0 { of.stage.contiguity == Contiguity::Next } else { of.stage.inner == Inner::Consecutive };
             let because = loop {
-                let Some(event) = events.get(next) else {
+                let Some(event) = events.get(next).copied() else {
                     break Some("no further event of this key".to_owned());
                 };
                 if window.is_some_and(|window| event.at().0 - first >= window) {
@@ -114,7 +115,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
                 next += 1;
                 let scene = Scene { event: Some(event), earlier: Earlier::List(&taken), values: &[] };
                 let Some(condition) = of.condition.as_ref().and_then(|condition| condition.refusal(&scene)) else {
-                    taken.push((stage, (*event).clone()));
+                    taken.push((stage, Cow::Borrowed(event)));
                     break None;
                 };
                 if refused.len() < REFUSALS {
@@ -148,7 +149,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
 fn unfinished<'r>(
     rule: &'r PatternRule,
     key: &str,
-    taken: &[(usize, Event)],
+    taken: &[(usize, Cow<'_, Event>)],
     next: &Option<&Event>,
 ) -> Option<(usize, NearMiss<'r>)> {
     let scene = Scene { event: None, earlier: Earlier::List(taken), values: &[] };

@@ -1,5 +1,7 @@
 //! Patterns in matchers: those over the same key, and with the same limits, share one.
 
+use std::borrow::Cow;
+
 use patterns::{Limits, Malformed, Matcher, Output};
 
 use crate::RuleSet;
@@ -78,7 +80,7 @@ impl Group {
 
     /// The alert that an output is, if it is one.
     #[must_use]
-    pub fn alert<'r>(&self, rules: &'r RuleSet, key: &str, output: &Output<'_, Event>) -> Option<Alert<'r>> {
+    pub fn alert<'r, 'e>(&self, rules: &'r RuleSet, key: &'e str, output: &Output<'e, Event>) -> Option<Alert<'r, 'e>> {
         let (kind, found) = match output {
             Output::Match(found) => (Kind::Match, found),
             Output::Timeout(found) => (Kind::Timeout, found),
@@ -89,15 +91,15 @@ impl Group {
             Kind::Match => rule.on_match.as_ref()?,
             Kind::Timeout => rule.on_timeout.as_ref()?,
         };
-        let events: Vec<_> = found.events().map(|(stage, _, event)| (stage, event.clone())).collect();
+        let events: Vec<_> = found.events().map(|(stage, _, event)| (stage, Cow::Borrowed(event))).collect();
         if kind == Kind::Match && !wanted(rule, &events) {
             return None;
         }
-        Some(Alert { rule, kind, key: key.to_owned(), events, at: crate::EventTime(found.at) })
+        Some(Alert { rule, kind, key: Cow::Borrowed(key), events, at: crate::EventTime(found.at) })
     }
 }
 
-fn wanted(rule: &PatternRule, events: &[(usize, Event)]) -> bool {
+fn wanted(rule: &PatternRule, events: &[(usize, Cow<'_, Event>)]) -> bool {
     let scene = Scene { event: None, earlier: Earlier::List(events), values: &[] };
     rule.emit_if.as_ref().is_none_or(|condition| condition.holds(&scene))
 }

@@ -220,7 +220,9 @@ impl Registry {
 fn meant(malformed: &Malformed) -> (Option<&str>, &'static str) {
     use Malformed as M;
     match malformed {
-        M::NotAfterOptional { stage } | M::QuantifiedNot { stage } | M::EndlessNot { stage } => (Some(stage), "follows"),
+        M::NotAfterOptional { stage } | M::QuantifiedNot { stage } | M::EndlessNot { stage } => {
+            (Some(stage), "follows")
+        }
         M::OptionalNot { stage } | M::OptionalTwice { stage } | M::OptionalAfterGreedy { stage } => {
             (Some(stage), "optional")
         }

@@ -81,7 +81,7 @@ fn real_clicks_give_the_same_alerts_in_every_run_and_their_ids_are_their_own() {
     let (rules, events) = (shipped(), rules::read_events(&path).unwrap());
     let alerts = dry_run(&rules, &events, 10_000).unwrap().alerts;
     let again = dry_run(&rules, &events, 10_000).unwrap().alerts;
-    let lines = |alerts: &[Alert<'_>]| {
+    let lines = |alerts: &[Alert<'_, '_>]| {
         alerts.iter().map(|alert| serde_json::to_string(&alert.line()).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(lines(&alerts), lines(&again));
@@ -101,13 +101,13 @@ fn run<'r>(
     group: &Group,
     state: &mut KeyState<Event>,
     events: &[Event],
-    alerts: &mut Vec<Alert<'r>>,
+    alerts: &mut Vec<Alert<'r, 'static>>,
 ) {
     let mut matcher = group.matcher(rules).unwrap();
     for event in events {
         let at = event.at().0;
         matcher.push(state, at, event.clone(), at - 1);
-        matcher.advance(state, at, &mut |output| alerts.extend(group.alert(rules, "u1", &output)));
+        matcher.advance(state, at, &mut |output| alerts.extend(group.alert(rules, "u1", &output).map(Alert::kept)));
         let saved = serde_json::to_string(&state.save()).unwrap();
         *state = matcher.restore(serde_json::from_str(&saved).unwrap()).unwrap();
     }

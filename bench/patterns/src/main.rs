@@ -82,7 +82,7 @@ impl Fields {
 }
 
 impl Writer {
-    fn write(&mut self, alert: &Alert<'_>) {
+    fn write(&mut self, alert: &Alert<'_, '_>) {
         if let Some(count) = self.counts.get_mut(alert.pattern()) {
             *count += 1;
         }
@@ -93,7 +93,7 @@ impl Writer {
 }
 
 /// As the peer's `processMatch` writes it.
-fn line(out: &mut impl Write, fields: &Fields, alert: &Alert<'_>) -> std::io::Result<()> {
+fn line(out: &mut impl Write, fields: &Fields, alert: &Alert<'_, '_>) -> std::io::Result<()> {
     let (Some((_, first)), Some((_, last))) = (alert.events.first(), alert.events.last()) else { return Ok(()) };
     let (session, user, kind) = (first.text(fields.session), first.user(), alert.alert_type());
     match alert.pattern() {

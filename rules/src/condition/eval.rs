@@ -1,5 +1,6 @@
 //! The truth of a condition.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::Leaf;
@@ -14,7 +15,7 @@ pub enum Earlier<'a> {
     None,
     Taken(&'a Taken<'a, Event>),
     /// With their stages, first event first.
-    List(&'a [(usize, Event)]),
+    List(&'a [(usize, Cow<'a, Event>)]),
 }
 
 /// What a condition looks at.
@@ -46,10 +47,10 @@ impl<'a> Scene<'a> {
             (Whose::First(stage), Earlier::Taken(taken)) => taken.first(stage),
             (Whose::Last(stage), Earlier::Taken(taken)) => taken.last(stage),
             (Whose::First(stage), Earlier::List(list)) => {
-                list.iter().find(|(of, _)| *of == stage).map(|(_, event)| event)
+                list.iter().find(|(of, _)| *of == stage).map(|(_, event)| &**event)
             }
             (Whose::Last(stage), Earlier::List(list)) => {
-                list.iter().rfind(|(of, _)| *of == stage).map(|(_, event)| event)
+                list.iter().rfind(|(of, _)| *of == stage).map(|(_, event)| &**event)
             }
         }
     }

@@ -125,9 +125,8 @@ pub async fn revenue(
     let timeline = timeline(&app, &sight).await?;
     let _turn = app.scans.acquire().await;
     blocking(move || {
-        let by = query.most.map_or(query.by, |most| {
-            query.by.coarse(span(&sight.view, &timeline, &days), i64::from(most))
-        });
+        let by =
+            query.most.map_or(query.by, |most| query.by.coarse(span(&sight.view, &timeline, &days), i64::from(most)));
         let points = points(&sight.view, &timeline, by, &days);
         Ok(sight.json(&Revenue { view: sight.info(), by, points }))
     })
