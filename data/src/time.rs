@@ -76,7 +76,7 @@ impl EventTime {
         let [[y, e], [a, r], [m, o], [d, i]] = [two(year / 100), two(year % 100), two(date.month()), two(date.day())];
         let [[h, g], [n, u], [s, t]] = [two(second / 3_600), two(second / 60 % 60), two(second % 60)];
         out.extend_from_slice(&[y, e, a, r, b'-', m, o, b'-', d, i, b'T', h, g, b':', n, u, b':', s, t]);
-        if let Some(micros @ 1..) = u32::try_from(micros).ok() {
+        if let Ok(micros @ 1..) = u32::try_from(micros) {
             let [[a, b], [c, d], [e, f]] = [two(micros / 10_000), two(micros / 100 % 100), two(micros % 100)];
             out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
         }

@@ -55,11 +55,11 @@ async fn lookups(address: &str, connections: u32, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// A request: when it was due, from the start, and how long it then took, both in seconds.
+/// A request: when it was due, from the start, and how long it then took.
 #[derive(Clone, Copy)]
 struct Asked {
-    due: f64,
-    took: f64,
+    due: Duration,
+    took: Duration,
 }
 
 /// In milliseconds.
@@ -71,8 +71,8 @@ struct Latencies {
 
 impl Latencies {
     fn of(asked: &mut [Asked]) -> Self {
-        asked.sort_by(|one, other| one.took.total_cmp(&other.took));
-        let took: Vec<f64> = asked.iter().map(|asked| asked.took * 1e3).collect();
+        asked.sort_by_key(|asked| asked.took);
+        let took: Vec<f64> = asked.iter().map(|asked| asked.took.as_secs_f64() * 1e3).collect();
         Self { p50: percentile(&took, 500), p99: percentile(&took, 990), p999: percentile(&took, 999) }
     }
 }
@@ -87,7 +87,7 @@ impl std::fmt::Display for Latencies {
 fn each_second(asked: &[Asked]) -> Vec<f64> {
     let mut seconds: std::collections::BTreeMap<u64, Vec<Asked>> = std::collections::BTreeMap::new();
     for one in asked {
-        seconds.entry(one.due as u64).or_default().push(*one);
+        seconds.entry(one.due.as_secs()).or_default().push(*one);
     }
     let mut all: Vec<f64> = seconds.into_values().map(|mut asked| Latencies::of(&mut asked).p99).collect();
     all.sort_by(f64::total_cmp);
@@ -113,7 +113,7 @@ async fn connection(address: String, (number, all): (u32, u32), plan: Plan, star
         let request = format!("GET /api/v1/customers/{id} HTTP/1.1\r\nHost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         answer(&mut stream, &mut buffer).await?;
-        asked.push(Asked { due: due.duration_since(start).as_secs_f64(), took: due.elapsed().as_secs_f64() });
+        asked.push(Asked { due: due.duration_since(start), took: due.elapsed() });
         due = match pause {
             Some(pause) => due + pause,
             None => Instant::now(),
