@@ -7,11 +7,13 @@
 mod check;
 mod eval;
 mod node;
+mod parse;
 mod show;
 
-pub use check::{Scope, compile, compile_number};
+pub use check::Scope;
 pub use eval::{Earlier, Scene};
 pub use node::{Number, Test};
+pub use parse::{compile, compile_number};
 pub use show::Leaf;
 
 use crate::event::Kind;

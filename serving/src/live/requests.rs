@@ -84,13 +84,23 @@ struct Shared {
     topic: String,
     follow: Arc<Follow>,
     held: Mutex<Held>,
-    /// By partition, the first offset that was not read yet; empty while there is no reader.
-    read: watch::Sender<BTreeMap<i32, i64>>,
-    /// Whether the topic was read to where it ended when the reader began.
-    whole: Mutex<bool>,
+    /// As it was at first while there is no reader.
+    read: watch::Sender<Progress>,
     /// Why there is no reader.
     error: Mutex<String>,
 }
+
+/// How far the topic was read.
+#[derive(Default)]
+struct Progress {
+    /// The first offsets that were not read yet.
+    next: Offsets,
+    /// Whether that is all that was there when the reader began.
+    whole: bool,
+}
+
+/// By partition.
+type Offsets = BTreeMap<i32, i64>;
 
 impl Requests {
     /// # Errors
@@ -102,7 +112,6 @@ impl Requests {
             follow,
             held: Mutex::default(),
             read: watch::Sender::default(),
-            whole: Mutex::new(false),
             error: Mutex::new("the brokers have not answered yet".to_owned()),
         };
         Ok(Self {
@@ -147,13 +156,11 @@ impl Requests {
             thread::spawn(move || read(&shared));
         });
         // A claim that is not come to in time would stand in everybody's way.
-        self.read_until(|read| !read.is_empty() && *self.shared.whole.lock().unwrap_or_else(PoisonError::into_inner))
-            .await?;
+        self.read_until(|read| read.whole).await?;
         let places = self.write(key, &Entry::Claim { by: self.own.clone(), digest: digest.to_owned() }).await?;
-        let is_read = |read: &BTreeMap<i32, i64>, place: &Place| {
-            read.get(&place.partition).is_some_and(|next| *next > place.offset)
-        };
-        self.read_until(|read| places.iter().all(|place| is_read(read, place))).await?;
+        let is_behind =
+            |next: &Offsets, place: &Place| next.get(&place.partition).is_some_and(|next| *next > place.offset);
+        self.read_until(|read| places.iter().all(|place| is_behind(&read.next, place))).await?;
         // Another's may have come first.
         let known = self.shared.lock().look(key, digest, &self.own);
         Ok(known.unwrap_or_else(|| Known::New(Claim(key.to_owned()))))
@@ -178,7 +185,7 @@ impl Requests {
         self.producer.write(&[(key.to_owned(), value)]).await
     }
 
-    async fn read_until(&self, reached: impl FnMut(&BTreeMap<i32, i64>) -> bool) -> Result<(), String> {
+    async fn read_until(&self, reached: impl FnMut(&Progress) -> bool) -> Result<(), String> {
         let mut read = self.shared.read.subscribe();
         let waited = timeout(PATIENCE, read.wait_for(reached)).await;
         match waited {
@@ -208,15 +215,12 @@ fn read(shared: &Shared) {
         if shared.follow.stopped() {
             return;
         }
-        shared.read.send_replace(BTreeMap::new());
+        shared.read.send_replace(Progress::default());
         tracing::warn!(reason, topic = shared.topic, "requests with an Idempotency-Key are not taken now");
         shared.tell(&reason);
         shared.follow.wait(Duration::from_secs(1));
     }
 }
-
-/// By partition.
-type Offsets = BTreeMap<i32, i64>;
 
 /// A reader of every partition from its first record on, and where each ends.
 fn open(shared: &Shared) -> Result<(BaseConsumer<data::kafka::Context>, Offsets), String> {
@@ -234,9 +238,8 @@ fn open(shared: &Shared) -> Result<(BaseConsumer<data::kafka::Context>, Offsets)
         ends.insert(partition, high);
     }
     reader.assign(&list).map_err(told)?;
-    *shared.whole.lock().unwrap_or_else(PoisonError::into_inner) = starts == ends;
     shared.tell("the Idempotency-Keys of the last day are still being read");
-    shared.read.send_replace(starts);
+    shared.read.send_replace(Progress { whole: starts == ends, next: starts });
     Ok((reader, ends))
 }
 
@@ -250,10 +253,8 @@ fn follow(shared: &Shared, reader: &BaseConsumer<data::kafka::Context>, ends: &O
                     shared.follow.unreadable(&shared.topic, &error.to_string());
                 }
                 shared.read.send_modify(|read| {
-                    read.insert(message.partition(), message.offset() + 1);
-                    let reached =
-                        ends.iter().all(|(partition, end)| read.get(partition).is_some_and(|next| next >= end));
-                    *shared.whole.lock().unwrap_or_else(PoisonError::into_inner) |= reached;
+                    read.next.insert(message.partition(), message.offset() + 1);
+                    read.whole |= ends.iter().all(|(of, end)| read.next.get(of).is_some_and(|next| next >= end));
                 });
             }
             Some(Err(error)) if is_lost(&error) => return error.to_string(),
