@@ -165,37 +165,39 @@ impl Customer {
         value.unwrap_or(f64::NAN)
     }
 
-    /// When time alone may change [`Customer::standing`] next, never later than it does; a time may pass without a change.
+    /// When [`Customer::standing`] may change next without an event of the customer.
     #[must_use]
-    pub fn next_change(&self, rules: &RuleSet, clock: Clock) -> Option<EventTime> {
-        let due = rules.features.iter().enumerate().flat_map(|(place, feature)| {
-            let windows = self.window_ends(feature);
-            let steps = match feature.measure {
-                Measure::DaysSinceFirst | Measure::DaysSinceLast => self.steps(rules, place, feature, clock),
-                _ => Vec::new(),
-            };
-            windows.into_iter().chain(steps)
-        });
-        due.filter(|day| *day > clock.today).min().map(Day::start)
+    pub fn next_change(&self, rules: &RuleSet, clock: Clock) -> NextChange {
+        let mut next = NextChange::default();
+        let sooner = |known: &mut Option<EventTime>, days: Vec<Day>| {
+            *known = days.into_iter().map(Day::start).chain(*known).min();
+        };
+        for (place, feature) in rules.features.iter().enumerate() {
+            sooner(&mut next.by_time, self.window_ends(feature, clock));
+            if matches!(feature.measure, Measure::DaysSinceFirst | Measure::DaysSinceLast) {
+                let by_orders = feature.topic == Topic::OrderEvents;
+                let axis = if by_orders { &mut next.by_orders } else { &mut next.by_time };
+                let now = if by_orders { clock.newest_order } else { Some(clock.today) };
+                sooner(axis, now.map_or_else(Vec::new, |now| self.steps(rules, place, feature, clock, now)));
+            }
+        }
+        next
     }
 
-    /// When an amount leaves the feature's window.
-    fn window_ends(&self, feature: &Feature) -> Vec<Day> {
+    /// When an amount will leave the feature's window.
+    fn window_ends(&self, feature: &Feature, clock: Clock) -> Vec<Day> {
         let Some(days) = feature.days else { return Vec::new() };
         let measured = self.features.iter().filter(|(id, _)| *id == feature.id);
         let settled = measured.flat_map(|(_, measured)| measured.days.iter().map(|(day, _)| *day));
         let counts = |order: &&Order| order.parts.iter().any(|(id, _)| *id == feature.id);
         let open = self.orders.iter().filter(counts).map(|order| order.at.day());
-        settled.chain(open).map(|day| day.plus(days)).collect()
+        settled.chain(open).map(|day| day.plus(days)).filter(|day| *day > clock.today).collect()
     }
 
-    /// When a number of days passes a score's threshold.
-    fn steps(&self, rules: &RuleSet, place: usize, feature: &Feature, clock: Clock) -> Vec<Day> {
-        let days = self.value(feature, clock);
-        let by_orders = feature.topic == Topic::OrderEvents;
-        let Some(now) = (if by_orders { clock.newest_order } else { Some(clock.today) }) else { return Vec::new() };
-        let Some(passed) = whole(days) else { return Vec::new() };
-        let tomorrow = clock.today.plus(1);
+    /// When a number of days, counted to `now`, passes a score's threshold.
+    fn steps(&self, rules: &RuleSet, place: usize, feature: &Feature, clock: Clock, now: Day) -> Vec<Day> {
+        let Some(passed) = whole(self.value(feature, clock)) else { return Vec::new() };
+        let tomorrow = now.plus(1);
         let uses = |number: &Number| {
             let mut uses = false;
             number.leaves(&mut |leaf| uses |= leaf == Leaf::Value(place));
@@ -211,8 +213,7 @@ impl Customer {
                 Steps::AtLeast(steps) => steps.iter().map(|(threshold, _)| threshold.ceil()).collect(),
             };
             let ahead = thresholds.into_iter().filter_map(whole).filter(|at| *at > passed);
-            // The newest order may lag behind today: then it is looked at again tomorrow.
-            due.extend(ahead.map(|at| now.plus(at - passed).max(tomorrow)));
+            due.extend(ahead.map(|at| now.plus(at - passed)));
         }
         let direct = rules.segments.iter().any(|segment| {
             let mut uses = false;
@@ -224,6 +225,15 @@ impl Customer {
         }
         due
     }
+}
+
+/// When something may change, never later than it does; a time may pass without a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextChange {
+    /// Because time goes on.
+    pub by_time: Option<EventTime>,
+    /// Because the newest order of all is of this day or a later one: days since an order are counted to it.
+    pub by_orders: Option<EventTime>,
 }
 
 impl Measured {

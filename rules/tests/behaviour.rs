@@ -12,7 +12,7 @@
 
 use std::path::Path;
 
-use rules::{Clock, Customer, Day, Event, EventTime, RuleSet, Topic};
+use rules::{Clock, Customer, Day, Event, EventTime, NextChange, RuleSet, Topic};
 
 const DAY: i64 = 86_400_000;
 /// Day 0 of the tests.
@@ -150,14 +150,19 @@ fn time_alone_moves_a_customer_and_every_move_is_foreseen() {
     let rules = shipped();
     let customer = customer(&rules, 8, 400.0, 0, 10, 0);
     let (mut day, mut moves, mut looked) = (0, Vec::new(), 0);
-    let mut due = customer.next_change(&rules, clock(0));
+    // Each day has an order of somebody, so that both kinds of time go on together.
+    let next = |day| {
+        let NextChange { by_time, by_orders } = customer.next_change(&rules, clock(day));
+        by_time.into_iter().chain(by_orders).min()
+    };
+    let mut due = next(0);
     let mut before = customer.standing(&rules, clock(0));
     while day < 120 {
         day += 1;
         let now = customer.standing(&rules, clock(day));
         if due.is_some_and(|due| due <= Day(START + day).start()) {
             looked += 1;
-            due = customer.next_change(&rules, clock(day));
+            due = next(day);
         } else {
             let scores = |standing: &rules::Standing<'_>| standing.values[rules.features.len()..].to_vec();
             assert_eq!((scores(&before), before.segment), (scores(&now), now.segment), "unforeseen on day {day}");

@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use data::EventTime;
-use rules::{Clock, Customer};
+use rules::{Clock, Customer, NextChange};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Timers;
@@ -18,9 +18,45 @@ pub struct Member {
     /// The time and the rules by which that was said; unknown behind a restart.
     #[serde(skip)]
     pub judged: Option<(Clock, u64)>,
-    /// When the timer is set; follows from the rest.
+    /// When the timers are set; follows from the rest.
     #[serde(skip)]
-    pub wake: Option<EventTime>,
+    wake: Wake,
+}
+
+/// When a customer is looked at next without an event: by the time, and by the newest order of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wake {
+    by_time: Option<EventTime>,
+    by_orders: Option<EventTime>,
+}
+
+/// When which customer is looked at.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    by_time: Timers,
+    by_orders: Timers,
+}
+
+impl Alarms {
+    /// A customer who is to be looked at when it is `now`, and the newest order of all is of `newest_order`.
+    pub fn take_due(&mut self, now: EventTime, newest_order: Option<EventTime>) -> Option<CompactString> {
+        let by_orders = &mut self.by_orders;
+        let due = self.by_time.take_due(now).or_else(|| by_orders.take_due(newest_order?));
+        due.map(|(_, key)| key)
+    }
+
+    /// As the member has them.
+    pub fn set(&mut self, key: &str, member: &Member) {
+        let Wake { by_time, by_orders } = member.wake;
+        by_time.into_iter().for_each(|at| self.by_time.set(at, key));
+        by_orders.into_iter().for_each(|at| self.by_orders.set(at, key));
+    }
+
+    pub fn cancel(&mut self, key: &str, member: &Member) {
+        let Wake { by_time, by_orders } = member.wake;
+        by_time.into_iter().for_each(|at| self.by_time.cancel(at, key));
+        by_orders.into_iter().for_each(|at| self.by_orders.cancel(at, key));
+    }
 }
 
 impl Member {
@@ -36,15 +72,19 @@ impl Member {
         let _ = serde_json::to_writer(out, self);
     }
 
-    /// Sets the timer for when time alone may move the customer next.
-    pub fn set_timer(&mut self, key: &str, edition: &Edition, clock: Clock, timers: &mut Timers) {
-        let next = self.customer.next_change(&edition.rules, clock).and_then(micros);
-        if let Some(wake) = self.wake.filter(|wake| Some(*wake) != next) {
-            timers.cancel(wake, key);
+    /// Notes that its timers are taken away.
+    pub fn woken(&mut self) {
+        self.wake = Wake::default();
+    }
+
+    /// Sets the timers for when something else may move the customer next.
+    pub fn set_timers(&mut self, key: &str, edition: &Edition, clock: Clock, alarms: &mut Alarms) {
+        let NextChange { by_time, by_orders } = self.customer.next_change(&edition.rules, clock);
+        let next = Wake { by_time: by_time.and_then(micros), by_orders: by_orders.and_then(micros) };
+        if next != self.wake {
+            alarms.cancel(key, self);
+            self.wake = next;
+            alarms.set(key, self);
         }
-        if let Some(next) = next {
-            timers.set(next, key);
-        }
-        self.wake = next;
     }
 }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::frame::{
-    Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, Timers, TopicId,
-    TopicPartition,
+    Decoded, Effects, EpochEnd, KeyedState, Operator, Origin, Record, Refusal, Signal, Target, TopicId, TopicPartition,
 };
 use crate::operators::events;
 use crate::rulebook::Edition;
+use member::Alarms;
 pub use member::Member;
 use output::{Cause, write_change, write_segment};
 
@@ -74,8 +74,8 @@ pub struct Behaviour {
     place: Place,
     edition: Arc<Edition>,
     members: KeyedState<Member>,
-    /// When time alone may move a customer.
-    timers: Timers,
+    /// When time or others' orders may move a customer.
+    alarms: Alarms,
     /// Customers yet to be judged by new rules; `None` before they are listed.
     left: Option<Vec<CompactString>>,
     memo: Memo,
@@ -89,8 +89,8 @@ impl Behaviour {
     /// When the memo cannot be read.
     pub fn open(topics: Topics, place: Place, edition: Arc<Edition>, memo: Option<&str>) -> Result<Self, String> {
         let memo: Memo = memo.map_or_else(|| Ok(Memo::default()), serde_json::from_str).map_err(|e| e.to_string())?;
-        let (members, timers) = (KeyedState::default(), Timers::default());
-        Ok(Self { topics, place, edition, members, timers, left: None, memo, committed: memo })
+        let (members, alarms) = (KeyedState::default(), Alarms::default());
+        Ok(Self { topics, place, edition, members, alarms, left: None, memo, committed: memo })
     }
 
     /// What time it is for all shards, by which customers are judged.
@@ -160,6 +160,7 @@ impl Behaviour {
     /// Judges customers who did nothing: by new rules, and because time went on.
     fn work(&mut self, budget: usize, out: &mut Effects) {
         let now = self.now();
+        let newest_order = self.memo.newest_order.map(EventTime::at_day);
         let mut budget = budget;
         if self.memo.judged != Some(self.edition.fingerprint) {
             let mut left = self.left.take().unwrap_or_else(|| self.members.keys().cloned().collect());
@@ -174,11 +175,12 @@ impl Behaviour {
             }
         }
         while budget > 0 {
-            let Some((_, key)) = self.timers.take_due(now) else { return };
+            let Some(key) = self.alarms.take_due(now, newest_order) else { return };
             budget -= 1;
-            if self.members.get(&key).is_some() {
-                // Touched, so that the epoch's end sets its next timer.
-                self.members.entry(&key, Member::default).wake = None;
+            if let Some(member) = self.members.get(&key) {
+                // Touched, so that the epoch's end sets its next timers.
+                self.alarms.cancel(&key, member);
+                self.members.entry(&key, Member::default).woken();
                 self.judge(&key, Cause::Time, now, out);
             }
         }
@@ -190,9 +192,9 @@ impl Behaviour {
         let (clock, now) = (self.clock(), self.now());
         let keys: Vec<CompactString> = self.members.changes().map(|(key, _)| key.into()).collect();
         for key in keys {
-            let Self { members, timers, edition, .. } = self;
+            let Self { members, alarms, edition, .. } = self;
             let member = members.entry(&key, Member::default);
-            member.set_timer(&key, edition, clock, timers);
+            member.set_timers(&key, edition, clock, alarms);
             let target = Target::Partition(self.topics.state, self.place.shard);
             out.emit(target, key.as_bytes(), |out| member.write(out));
             out.emit(Target::ByKey(self.topics.segments), key.as_bytes(), |out| {
@@ -253,13 +255,13 @@ impl Operator for Behaviour {
     }
 
     fn restore(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
-        if let Some(wake) = self.members.get(key).and_then(|member| member.wake) {
-            self.timers.cancel(wake, key);
+        if let Some(member) = self.members.get(key) {
+            self.alarms.cancel(key, member);
         }
         let mut member = value.map(Member::read).transpose()?;
         if let Some(member) = &mut member {
             // All may be due: where they stand is looked at once more.
-            member.set_timer(key, &self.edition, self.clock(), &mut self.timers);
+            member.set_timers(key, &self.edition, self.clock(), &mut self.alarms);
         }
         self.members.restore(key, member);
         Ok(())
@@ -277,10 +279,10 @@ impl Operator for Behaviour {
             }
             EpochEnd::Aborted => {
                 self.members.roll_back();
-                (self.memo, self.left, self.timers) = (self.committed, None, Timers::default());
+                (self.memo, self.left, self.alarms) = (self.committed, None, Alarms::default());
                 for key in self.members.keys() {
-                    if let Some(wake) = self.members.get(key).and_then(|member| member.wake) {
-                        self.timers.set(wake, key);
+                    if let Some(member) = self.members.get(key) {
+                        self.alarms.set(key, member);
                     }
                 }
                 out.more_work = true;
@@ -303,7 +305,11 @@ mod tests {
     const NOW: i64 = 1_795_305_600_000_000;
 
     fn shard(shard: u32) -> Behaviour {
-        let rules = RuleSet::read(&[("rules.toml".into(), String::new())]).expect("rules");
+        shard_with(shard, "")
+    }
+
+    fn shard_with(shard: u32, rules: &str) -> Behaviour {
+        let rules = RuleSet::read(&[("rules.toml".into(), rules.to_owned())]).expect("rules");
         let topics = Topics { orders: [ORDERS, BY_USER], state: TopicId(3), segments: TopicId(4), changes: TopicId(5) };
         let place = Place { operator: 7, shard, shards: 3 };
         Behaviour::open(topics, place, Rulebook::new(rules, 1).newest(), None).expect("opened")
@@ -349,6 +355,31 @@ mod tests {
         assert!(other.clock().newest_order.is_some());
         // What it reads may be older by far: orders settle by that.
         assert_ne!(other.own_clock().today, one.own_clock().today);
+    }
+
+    #[test]
+    fn a_newer_order_of_somebody_moves_others_at_once() {
+        let mut shard = shard_with(0, include_str!("../../../../rules/shipped/scores.toml"));
+        let mut out = Effects::default();
+        let origin = Origin { at: TopicPartition { topic: ORDERS, partition: 0 }, offset: 4, cell: 0 };
+        let end = |shard: &mut Behaviour, out: &mut Effects| {
+            shard.work(100, out);
+            shard.end_epoch(EpochEnd::Flush { memo: &mut String::new() }, out);
+            shard.end_epoch(EpochEnd::Committed, out);
+            shard.members.get("u").and_then(|member| member.segment.clone())
+        };
+        let value = order("2026-11-01T10:00:00Z");
+        let event = shard.decode(&record(ORDERS, b"u", value.as_bytes())).expect("an order");
+        shard.apply(&event, &origin, &mut out);
+        assert_eq!(end(&mut shard, &mut out).as_deref(), Some("NEW"));
+        // Time goes on, but nobody orders: the order is still the newest.
+        shard.signal(&Signal::Watermark(EventTime::from_micros(NOW)), &mut out);
+        assert_eq!(end(&mut shard, &mut out).as_deref(), Some("NEW"));
+        for (time, segment) in [("2026-11-11T09:00:00Z", "NEW"), ("2026-11-12T09:00:00Z", "OTHER")] {
+            let newest = EventTime::from_micros(rules::EventTime::parse(time).expect("a time").0 * 1_000);
+            shard.hear(newest, &mut out);
+            assert_eq!(end(&mut shard, &mut out).as_deref(), Some(segment), "{time}");
+        }
     }
 
     #[test]
