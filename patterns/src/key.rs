@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 use crate::runs::Runs;
 use crate::store::Events;
 
-/// How much may be remembered about a key. What goes beyond is dropped, and [`Output::Shed`] or [`Arrival::Full`] says so.
+/// How much may be remembered about a key. What goes beyond is dropped, and
+/// [`crate::Output::Shed`] or [`Arrival::Full`] says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open runs and held back matches of one pattern; the oldest runs are dropped first.

@@ -8,6 +8,7 @@ import {
   noSidewaysScroll,
   open,
   quiet,
+  recompute,
   serve,
   settled,
   shots,
@@ -133,6 +134,20 @@ test("an empty lake says what to run", async () => {
         await until(async () => (await page.locator("main .bone").count()) === 0, 5000, "the end of skeletons");
       },
     );
+  }
+});
+
+test("without brokers too, a publication shows by itself", async () => {
+  const alone = await serve("auto");
+  try {
+    const { page, wrong, close } = await open(browser, alone.url, "/");
+    await page.waitForSelector("a:text-is('publication 1')");
+    recompute(alone);
+    await page.waitForSelector("a:text-is('publication 2')", { timeout: 20_000 });
+    quiet(wrong, "a publication without brokers");
+    await close();
+  } finally {
+    alone.stop();
   }
 });
 

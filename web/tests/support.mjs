@@ -112,6 +112,10 @@ export async function serve(kind) {
   }
 }
 
+/** Publishes once more, what the lake has. */
+export const recompute = (server) =>
+  execFileSync(programs("batch")[0], ["run", "--lake", join(server.dir, "lake"), "-q"]);
+
 /** Writes the keys that are good from now on: scope and key. */
 export function keyFile(dir, keys) {
   const file = join(dir, "keys");

@@ -5,6 +5,8 @@ use utoipa::ToSchema;
 
 use super::{Answered, Problem};
 
+pub const NO_CURSOR: &str = "is none that a page gave; begin without it";
+
 /// Some items of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Paged<T> {
@@ -39,7 +41,7 @@ pub fn next(skip: usize, limit: usize, total: usize) -> Option<String> {
 pub fn offset(cursor: Option<&str>, limit: Option<usize>, usual: usize, most: usize) -> Answered<(usize, usize)> {
     let limit = checked(limit, usual, most)?;
     let skip = cursor.map_or(Some(0), |cursor| usize::from_str_radix(cursor, 16).ok());
-    let skip = skip.ok_or_else(|| Problem::parameter("cursor", "is none that a page gave; begin without it"))?;
+    let skip = skip.ok_or_else(|| Problem::parameter("cursor", NO_CURSOR))?;
     Ok((skip, limit))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use data::cleaning::latest_date;
 use data::numbers::DecimalMark;
 use data::order::Wire;
@@ -38,6 +39,11 @@ const FIELDS: [&str; 22] = [
 ];
 /// Of an amount of money.
 const DECIMALS: usize = 4;
+/// One mistyped year would stretch every chart over two thousand.
+const EARLIEST: NaiveDate = match NaiveDate::from_ymd_opt(1900, 1, 1) {
+    Some(date) => date,
+    None => NaiveDate::MIN,
+};
 /// Bytes of an identifier or a name, and of a description: some ten times those of real shops.
 const MOST_NAME: usize = 200;
 const MOST_DESCRIPTION: usize = 2_000;
@@ -57,6 +63,9 @@ pub fn line(place: &Place, raw: &[u8], now: EventTime) -> Result<Line, Vec<Field
     let decimals = wire.unit_price.0.split_once('.').map_or("", |(_, decimals)| decimals.trim_end_matches('0'));
     if decimals.len() > DECIMALS && decimals.bytes().all(|digit| digit.is_ascii_digit()) {
         wrong.push(problem("unit_price", format!("bad_price: amounts have at most {DECIMALS} decimals")));
+    }
+    if at.is_some_and(|at| at < EventTime::from_date(EARLIEST)) {
+        wrong.push(problem("ordered_at", format!("bad_date: no order is from before {EARLIEST}")));
     }
     wrong.extend(unfit(&wire));
     let clean = place.rules.clean(&wire.raw(), at, DecimalMark::Point, latest);
@@ -187,5 +196,6 @@ mod tests {
         assert!(wrong(&json!({"ordered_at": "2026-01-01T23:59:59Z"})).is_empty());
         assert_eq!(wrong(&json!({"ordered_at": "2026-01-02T00:00:01Z"})), ["ordered_at"]);
         assert_eq!(wrong(&json!({"ordered_at": "2999-11-15T18:00:00Z"})), ["ordered_at"]);
+        assert_eq!(wrong(&json!({"ordered_at": "0001-01-01T10:00:00Z"})), ["ordered_at"]);
     }
 }

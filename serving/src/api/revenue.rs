@@ -19,6 +19,8 @@ use super::{Answered, App, Ask, Problem, blocking};
 use crate::lake::Timeline;
 use crate::view::View;
 
+/// No chart shows more points, and no reader looks at them.
+const MOST_POINTS: i64 = 5_000;
 /// Reading the orders once may take that long; then the asker is told to come again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -118,6 +120,9 @@ pub async fn revenue(
     if query.most.is_some_and(|most| most < 2) {
         return Err(Problem::parameter("most", "is 2 or more"));
     }
+    if days.start() > days.end() {
+        return Err(Problem::parameter("to", "is before from"));
+    }
     let sight = app.sight(query.as_of.as_deref(), &headers).await?;
     if let Some(unchanged) = sight.unchanged() {
         return Ok(unchanged);
@@ -125,8 +130,12 @@ pub async fn revenue(
     let timeline = timeline(&app, &sight).await?;
     let _turn = app.scans.acquire().await;
     blocking(move || {
-        let by =
-            query.most.map_or(query.by, |most| query.by.coarse(span(&sight.view, &timeline, &days), i64::from(most)));
+        let span = span(&sight.view, &timeline, &days);
+        let by = query.most.map_or(query.by, |most| query.by.coarse(span, i64::from(most)));
+        if by.coarse(span, MOST_POINTS) != by {
+            let told = format!("cuts {span} days into more than {MOST_POINTS} points: give from and to, or most");
+            return Err(Problem::parameter("by", told));
+        }
         let points = points(&sight.view, &timeline, by, &days);
         Ok(sight.json(&Revenue { view: sight.info(), by, points }))
     })

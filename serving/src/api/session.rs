@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -30,9 +30,9 @@ pub async fn open_session(State(app): State<Arc<App>>, body: Bytes) -> Answered<
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Takes the session cookie back
+/// Ends the session: its cookie is good no more, and its event streams end
 #[utoipa::path(delete, path = "/api/v1/session", tag = "place",
     responses((status = 204), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
-pub async fn close_session(State(app): State<Arc<App>>) -> Response {
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, app.access.no_session())]).into_response()
+pub async fn close_session(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, app.access.end_session(&headers))]).into_response()
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::customer::no_customer;
-use super::paging::{Paged, offset};
+use super::paging::{NO_CURSOR, Paged, checked, offset};
 use super::sight::json;
 use super::{Answered, App, Ask, Problem};
 use crate::lake::{OrderedLine, orders_of, orders_since, past_of};
@@ -255,7 +255,10 @@ pub async fn alerts_of_customer(
 }
 
 fn alerts_of(app: &App, query: &AlertsQuery) -> Answered<Response> {
-    let (skip, limit) = offset(query.cursor.as_deref(), query.limit, USUAL, MOST)?;
+    let limit = checked(query.limit, USUAL, MOST)?;
+    // A page goes on behind the last alert of the one before, however many have come meanwhile.
+    let before = query.cursor.as_deref().map_or(Some(u64::MAX), |cursor| u64::from_str_radix(cursor, 16).ok());
+    let before = before.ok_or_else(|| Problem::parameter("cursor", NO_CURSOR))?;
     check_severity(query.severity.as_deref())?;
     let is = |asked: &Option<String>, own: &str| asked.as_deref().is_none_or(|asked| asked == own);
     let alerts = app.follow.feeds.alerts.recent(usize::MAX, |alert| {
@@ -263,8 +266,11 @@ fn alerts_of(app: &App, query: &AlertsQuery) -> Answered<Response> {
             && is(&query.severity, &alert.severity)
             && alert.is_of(query.customer.as_deref())
     });
-    let alerts: Vec<Alert> = alerts.iter().map(|event| event.content.clone()).collect();
-    Ok(json(&Paged::of(alerts, skip, limit)))
+    let mut left = alerts.iter().filter(|event| event.number < before);
+    let page: Vec<_> = left.by_ref().take(limit).collect();
+    let next_cursor = left.next().and_then(|_| page.last()).map(|last| format!("{:x}", last.number));
+    let items = page.into_iter().map(|event| event.content.clone()).collect();
+    Ok(json(&Paged::<Alert> { items, next_cursor, total: alerts.len() }))
 }
 
 /// # Errors

@@ -1,8 +1,9 @@
 //! Who may ask: API keys with a scope, and session cookies made of them.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use data::EventTime;
@@ -108,14 +109,16 @@ pub struct Access {
     keys: Option<RwLock<Arc<Keys>>>,
     /// Whether browsers reach this over TLS only, so that cookies can be kept to it.
     secure: bool,
-    /// How often the keys changed.
+    /// Sessions that were ended before their time, and when that would have been, in seconds since 1970.
+    ended: Mutex<HashMap<String, i64>>,
+    /// How often keys changed or a session was ended.
     changes: watch::Sender<u64>,
 }
 
 impl Access {
     #[must_use]
     pub fn with(keys: Option<Keys>, secure: bool) -> Self {
-        Self { keys: keys.map(|keys| RwLock::new(Arc::new(keys))), secure, changes: watch::Sender::default() }
+        Self { keys: keys.map(|keys| RwLock::new(Arc::new(keys))), secure, ..Self::default() }
     }
 
     #[must_use]
@@ -141,6 +144,11 @@ impl Access {
         self.changes.subscribe()
     }
 
+    fn has_ended(&self, headers: &HeaderMap) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        !ended.is_empty() && session_cookie(headers).is_some_and(|cookie| ended.contains_key(cookie))
+    }
+
     /// Who asks; `None` for nobody known.
     #[must_use]
     pub fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
@@ -149,7 +157,7 @@ impl Access {
         let key = match bearer.and_then(|value| value.split_once(' ')) {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => keys.find(key.trim()),
             Some(_) => None,
-            None => of_cookie(&keys, headers),
+            None => of_cookie(&keys, headers).filter(|_| !self.has_ended(headers)),
         }?;
         Some(Caller { name: key.name.clone(), may_write: key.may_write })
     }
@@ -162,12 +170,23 @@ impl Access {
         let until = EventTime::now().micros() / 1_000_000 + SESSION_SECONDS;
         let claim = format!("{}|{until}", key.name);
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.digest), claim.as_bytes());
-        self.cookie(&format!("{}.{}", digits(claim.as_bytes()), digits(tag.as_ref())), SESSION_SECONDS)
+        let value = format!("{}.{}", digits(claim.as_bytes()), digits(tag.as_ref()));
+        // Within a second it is the same again.
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&value);
+        self.cookie(&value, SESSION_SECONDS)
     }
 
-    /// `Set-Cookie` that takes the session away.
+    /// Ends the session of a request, for this process; `Set-Cookie` that takes it away.
     #[must_use]
-    pub fn no_session(&self) -> HeaderValue {
+    pub fn end_session(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(cookie) = session_cookie(headers).filter(|_| self.caller(headers).is_some()) {
+            let now = EventTime::now().micros() / 1_000_000;
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.retain(|_, until| *until >= now);
+            ended.insert(cookie.to_owned(), now + SESSION_SECONDS);
+            drop(ended);
+            self.changes.send_modify(|count| *count += 1);
+        }
         self.cookie("", 0).unwrap_or_else(|| HeaderValue::from_static(""))
     }
 
@@ -182,11 +201,15 @@ fn digits(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The key that the cookie was made of: any process with that key made it, and it ends with the key.
-fn of_cookie<'k>(keys: &'k Keys, headers: &HeaderMap) -> Option<&'k Key> {
+fn session_cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
     let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).map(str::trim);
-    let value = cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))?;
+    cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// The key that the cookie was made of: any process with that key made it, and it ends with the key.
+fn of_cookie<'k>(keys: &'k Keys, headers: &HeaderMap) -> Option<&'k Key> {
+    let value = session_cookie(headers)?;
     let (claim, tag) = value.split_once('.')?;
     let (claim, tag) = (hex(claim)?, hex(tag)?);
     let (name, until) = std::str::from_utf8(&claim).ok()?.rsplit_once('|')?;
@@ -289,6 +312,23 @@ mod tests {
         assert_eq!(access.caller(&of(&forged)), None);
         access.rotate(Keys::read("shop write 0123456789abcdef-new!").expect("keys"));
         assert_eq!(access.caller(&of(value)), None);
+    }
+
+    #[test]
+    fn a_session_that_was_ended_is_over_whoever_kept_its_cookie() {
+        let access = Access::with(Some(Keys::read(FILE).expect("keys")), false);
+        let cookie = access.session("0123456789abcdef-anna").expect("a session");
+        let kept = cookie.to_str().expect("text").split(';').next().expect("a value").to_owned();
+        let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&kept).expect("a header"))]);
+        let mut changes = access.changes();
+        assert!(access.caller(&headers).is_some());
+        assert!(access.end_session(&headers).to_str().is_ok_and(|cookie| cookie.contains("Max-Age=0")));
+        assert!(changes.has_changed().expect("there") && access.caller(&headers).is_none());
+        // The key itself stays good.
+        assert!(access.caller(&bearer("0123456789abcdef-anna")).is_some());
+        changes.mark_unchanged();
+        let _ = access.end_session(&headers);
+        assert!(!changes.has_changed().expect("there"), "it was over already");
     }
 
     #[test]

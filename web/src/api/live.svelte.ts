@@ -4,7 +4,7 @@ import type { LiveView } from "./types";
 
 const SHOWN_EVERY = 250;
 const HELD = 400;
-const HIDDEN_FOR = 30_000;
+const HIDDEN_FOR = 2000;
 const RETRY = [1000, 2000, 4000, 8000];
 
 /** The events of one address, newest first. `open` while a component shows it. */
@@ -45,7 +45,7 @@ export class Feed<T> {
   open(): () => void {
     const seen = () => this.#seen();
     document.addEventListener("visibilitychange", seen);
-    this.#connect();
+    if (!document.hidden) this.#connect();
     return () => {
       document.removeEventListener("visibilitychange", seen);
       clearTimeout(this.#hide);

@@ -542,7 +542,7 @@ export interface paths {
         put?: never;
         /** Gives a session cookie for an API key */
         post: operations["open_session"];
-        /** Takes the session cookie back */
+        /** Ends the session: its cookie is good no more, and its event streams end */
         delete: operations["close_session"];
         options?: never;
         head?: never;

@@ -75,7 +75,7 @@ function dated(iso: string, options: Intl.DateTimeFormatOptions): string {
 }
 export const date = (iso: string): string => dated(iso, { dateStyle: "medium" });
 export const dateTime = (iso: string): string =>
-  `${dated(iso, { dateStyle: "medium", timeStyle: "short" })} UTC`;
+  `${dated(iso, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" })} UTC`;
 /** Of lists, where every time is as wide: 24 hours wherever the reader is. */
 export const clock = (iso: string): string => dated(iso, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 /** The time today; the day of what happened on another one. */
