@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use data::EventTime;
-use rules::{Clock, Customer, NextChange};
+use rules::{Clock, Customer, Day, NextChange};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Timers;
@@ -77,14 +77,22 @@ impl Member {
         self.wake = Wake::default();
     }
 
-    /// Sets the timers for when something else may move the customer next.
-    pub fn set_timers(&mut self, key: &str, edition: &Edition, clock: Clock, alarms: &mut Alarms) {
-        let NextChange { by_time, by_orders } = self.customer.next_change(&edition.rules, clock);
+    /// Sets the timers for when something else may move the customer next: after the time by which that was judged last, which is
+    /// `swept` for one out of the changelog.
+    pub fn set_timers(&mut self, key: &str, edition: &Edition, swept: Clock, alarms: &mut Alarms) {
+        let since = self.judged.map_or(swept, |(clock, _)| clock);
+        let NextChange { by_time, by_orders } = self.customer.next_change(&edition.rules, since);
         let next = Wake { by_time: by_time.and_then(micros), by_orders: by_orders.and_then(micros) };
         if next != self.wake {
             alarms.cancel(key, self);
             self.wake = next;
             alarms.set(key, self);
         }
+    }
+
+    /// Whether a timer is due by now.
+    pub fn is_due(&self, clock: Clock) -> bool {
+        let reached = |at: Option<EventTime>, day: Option<Day>| at.zip(day).is_some_and(|(at, day)| at.day() <= day.0);
+        reached(self.wake.by_time, Some(clock.today)) || reached(self.wake.by_orders, clock.newest_order)
     }
 }

@@ -43,6 +43,9 @@ struct Memo {
     heard: Option<i64>,
     /// By which rules every customer was judged, once all are.
     judged: Option<u64>,
+    /// The day, and that of the newest order, for which everybody was looked at whom they may move.
+    #[serde(default)]
+    swept: Option<(i64, Option<i64>)>,
 }
 
 /// What a record says.
@@ -106,6 +109,12 @@ impl Behaviour {
     fn own_clock(&self) -> Clock {
         let today = EventTime::from_micros(self.memo.newest.unwrap_or_default()).day();
         Clock { today: Day(today), ..self.clock() }
+    }
+
+    /// When those were judged last who came out of the changelog, at the latest.
+    fn swept(&self) -> Clock {
+        let (today, newest_order) = self.memo.swept.unwrap_or((0, Some(0)));
+        Clock { today: Day(today), newest_order: newest_order.map(Day) }
     }
 
     /// Lets time go on to `at`.
@@ -175,7 +184,10 @@ impl Behaviour {
             }
         }
         while budget > 0 {
-            let Some(key) = self.alarms.take_due(now, newest_order) else { return };
+            let Some(key) = self.alarms.take_due(now, newest_order) else {
+                self.memo.swept = Some((now.day(), self.memo.newest_order));
+                return;
+            };
             budget -= 1;
             if let Some(member) = self.members.get(&key) {
                 // Touched, so that the epoch's end sets its next timers.
@@ -189,12 +201,17 @@ impl Behaviour {
 
     /// Writes what changed, and sets the timers of those customers.
     fn flush(&mut self, out: &mut Effects) {
-        let (clock, now) = (self.clock(), self.now());
+        let (clock, now, swept) = (self.clock(), self.now(), self.swept());
         let keys: Vec<CompactString> = self.members.changes().map(|(key, _)| key.into()).collect();
         for key in keys {
             let Self { members, alarms, edition, .. } = self;
             let member = members.entry(&key, Member::default);
-            member.set_timers(&key, edition, clock, alarms);
+            member.set_timers(&key, edition, swept, alarms);
+            if member.is_due(clock) {
+                // The day changed behind what the customer did.
+                self.memo.swept = self.committed.swept;
+                out.more_work = true;
+            }
             let target = Target::Partition(self.topics.state, self.place.shard);
             out.emit(target, key.as_bytes(), |out| member.write(out));
             out.emit(Target::ByKey(self.topics.segments), key.as_bytes(), |out| {
@@ -260,8 +277,7 @@ impl Operator for Behaviour {
         }
         let mut member = value.map(Member::read).transpose()?;
         if let Some(member) = &mut member {
-            // All may be due: where they stand is looked at once more.
-            member.set_timers(key, &self.edition, self.clock(), &mut self.alarms);
+            member.set_timers(key, &self.edition, self.swept(), &mut self.alarms);
         }
         self.members.restore(key, member);
         Ok(())
@@ -380,6 +396,32 @@ mod tests {
             shard.hear(newest, &mut out);
             assert_eq!(end(&mut shard, &mut out).as_deref(), Some(segment), "{time}");
         }
+    }
+
+    #[test]
+    fn whom_a_new_day_moves_is_not_forgotten_by_a_crash() {
+        let shipped = include_str!("../../../../rules/shipped/scores.toml");
+        let (mut before, mut out) = (shard_with(0, shipped), Effects::default());
+        let origin = Origin { at: TopicPartition { topic: ORDERS, partition: 0 }, offset: 4, cell: 0 };
+        let value = order("2026-11-01T10:00:00Z");
+        let event = before.decode(&record(ORDERS, b"u", value.as_bytes())).expect("an order");
+        before.apply(&event, &origin, &mut out);
+        before.work(100, &mut out);
+        // The new day is committed, and nobody was looked at for it yet.
+        let newest = rules::EventTime::parse("2026-11-12T09:00:00Z").expect("a time").0 * 1_000;
+        before.hear(EventTime::from_micros(newest), &mut out);
+        let mut memo = String::new();
+        before.end_epoch(EpochEnd::Flush { memo: &mut memo }, &mut out);
+        let states = out.records().filter(|record| record.target == Target::Partition(TopicId(3), 0));
+        let state = states.last().and_then(|record| record.value.map(<[u8]>::to_vec)).expect("a state");
+
+        let mut after = shard_with(0, shipped);
+        after.memo = serde_json::from_str(&memo).expect("a memo");
+        after.restore("u", Some(&state)).expect("restored");
+        let segment = |shard: &Behaviour| shard.members.get("u").and_then(|member| member.segment.clone());
+        assert_eq!(segment(&after).as_deref(), Some("NEW"));
+        after.work(100, &mut Effects::default());
+        assert_eq!(segment(&after).as_deref(), Some("OTHER"));
     }
 
     #[test]
