@@ -2,6 +2,7 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +20,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ask<T> 
             Err(rejection) => Err(told(&rejection)),
         }
     }
+}
+
+/// A query that is not that of the request.
+///
+/// # Errors
+/// What is wrong with it, by field.
+pub fn asked<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let unreadable = || Problem::parameter("query", "cannot be read");
+    let uri = Uri::builder().path_and_query(format!("/?{query}")).build().map_err(|_| unreadable())?;
+    Query::try_from_uri(&uri).map(|Query(query)| query).map_err(|rejection| told(&rejection))
 }
 
 /// `Failed to deserialize query string: limit: invalid digit found in string`

@@ -40,6 +40,7 @@ fn all() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(behaviour::rules_of_customer))
         .routes(paths!(orders::post_orders))
         .routes(paths!(demo::demo_orders))
+        .routes(paths!(streams::live_feeds))
         .routes(paths!(streams::live_orders))
         .routes(paths!(streams::live_changes))
         .routes(paths!(streams::live_rule_changes))

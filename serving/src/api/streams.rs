@@ -9,12 +9,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use futures::stream::{BoxStream, select_all};
 use serde::Deserialize;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::IntoParams;
 
+use super::ask::asked;
 use super::story::check_severity;
 use super::{Answered, App, Ask, Problem};
 use crate::http::{Access, closed};
@@ -27,6 +30,42 @@ const BEAT: Bytes = Bytes::from_static(b": still here\n\n");
 const HELLO: Bytes = Bytes::from_static(b": hello\nretry: 2000\n\n");
 const END: Bytes = Bytes::from_static(b"event: end\ndata: {}\n\n");
 const KIND: &str = "text/event-stream";
+const MOST_FEEDS: usize = 8;
+
+/// Of a stream, each some whole events.
+type Pieces = BoxStream<'static, Bytes>;
+
+/// Several streams on one connection, of which browsers have few: events bear the names that they have there
+///
+/// The header `Last-Event-ID` does not say of which feed it is, so it does not count: each feed has its own `last_event_id`.
+#[utoipa::path(get, path = "/api/v1/live/feeds", tag = "live",
+    params(("feed" = Vec<String>, Query, description = "`orders`, `changes`, `rule-changes`, `alerts` or `view`, with the query that it has there, such as `orders?customer=12747`; once for each")),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
+pub async fn live_feeds(
+    State(app): State<Arc<App>>,
+    mut headers: HeaderMap,
+    Ask(feeds): Ask<Vec<(String, String)>>,
+) -> Answered<Response> {
+    headers.remove("last-event-id");
+    if feeds.is_empty() || feeds.len() > MOST_FEEDS {
+        return Err(Problem::parameter("feed", format!("is given 1 to {MOST_FEEDS} times")));
+    }
+    let pieces = feeds.iter().map(|(field, feed)| {
+        if field != "feed" {
+            return Err(Problem::parameter(field, "there is no such parameter here"));
+        }
+        let (name, query) = feed.split_once('?').unwrap_or((feed, ""));
+        match name {
+            "orders" => orders(&app, asked(query)?, &headers),
+            "changes" => changes(&app, asked(query)?, &headers),
+            "rule-changes" => rule_changes(&app, asked(query)?, &headers),
+            "alerts" => alerts(&app, asked(query)?, &headers),
+            "view" => asked::<ViewStreamQuery>(query).map(|_| view(&app, &headers)),
+            _ => Err(Problem::parameter("feed", "is orders, changes, rule-changes, alerts or view")),
+        }
+    });
+    Ok(answer(select_all(pieces.collect::<Answered<Vec<_>>>()?).boxed()))
+}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -48,12 +87,16 @@ pub async fn live_orders(
     headers: HeaderMap,
     Ask(query): Ask<StreamQuery>,
 ) -> Answered<Response> {
+    Ok(answer(orders(&app, query, &headers)?))
+}
+
+fn orders(app: &App, query: StreamQuery, headers: &HeaderMap) -> Answered<Pieces> {
     let StreamQuery { customer, segment, last_event_id } = query;
     let filter = (customer.is_some() || segment.is_some()).then_some(move |order: &Order| {
         customer.as_ref().is_none_or(|id| *id == order.customer_id)
             && segment.is_none_or(|id| order.segment_id == Some(id))
     });
-    stream(&app, &app.follow.feeds.orders, filter, last_event_id, &headers)
+    stream(app, &app.follow.feeds.orders, filter, last_event_id, headers)
 }
 
 /// Segment changes as they come
@@ -64,12 +107,16 @@ pub async fn live_changes(
     headers: HeaderMap,
     Ask(query): Ask<StreamQuery>,
 ) -> Answered<Response> {
+    Ok(answer(changes(&app, query, &headers)?))
+}
+
+fn changes(app: &App, query: StreamQuery, headers: &HeaderMap) -> Answered<Pieces> {
     let StreamQuery { customer, segment, last_event_id } = query;
     let filter = (customer.is_some() || segment.is_some()).then_some(move |change: &Change| {
         customer.as_ref().is_none_or(|id| *id == change.customer_id)
             && segment.is_none_or(|id| change.from == Some(id) || change.to == Some(id))
     });
-    stream(&app, &app.follow.feeds.changes, filter, last_event_id, &headers)
+    stream(app, &app.follow.feeds.changes, filter, last_event_id, headers)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -92,12 +139,16 @@ pub async fn live_rule_changes(
     headers: HeaderMap,
     Ask(query): Ask<RuleStreamQuery>,
 ) -> Answered<Response> {
+    Ok(answer(rule_changes(&app, query, &headers)?))
+}
+
+fn rule_changes(app: &App, query: RuleStreamQuery, headers: &HeaderMap) -> Answered<Pieces> {
     let RuleStreamQuery { customer, segment, last_event_id } = query;
     let filter = (customer.is_some() || segment.is_some()).then_some(move |change: &RuleChange| {
         customer.as_ref().is_none_or(|id| *id == change.customer_id)
             && segment.as_ref().is_none_or(|_| change.from == segment || change.to == segment)
     });
-    stream(&app, &app.follow.feeds.rule_changes, filter, last_event_id, &headers)
+    stream(app, &app.follow.feeds.rule_changes, filter, last_event_id, headers)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -122,6 +173,10 @@ pub async fn live_alerts(
     headers: HeaderMap,
     Ask(query): Ask<AlertStreamQuery>,
 ) -> Answered<Response> {
+    Ok(answer(alerts(&app, query, &headers)?))
+}
+
+fn alerts(app: &App, query: AlertStreamQuery, headers: &HeaderMap) -> Answered<Pieces> {
     let AlertStreamQuery { customer, pattern, severity, last_event_id } = query;
     check_severity(severity.as_deref())?;
     let is_any = customer.is_none() && pattern.is_none() && severity.is_none();
@@ -129,11 +184,13 @@ pub async fn live_alerts(
         let is = |asked: &Option<String>, own: &str| asked.as_deref().is_none_or(|asked| asked == own);
         alert.is_of(customer.as_deref()) && is(&pattern, &alert.pattern) && is(&severity, &alert.severity)
     });
-    stream(&app, &app.follow.feeds.alerts, filter, last_event_id, &headers)
+    stream(app, &app.follow.feeds.alerts, filter, last_event_id, headers)
 }
 
 /// One client of a feed.
 struct Client<T, F> {
+    /// Of the feed.
+    name: &'static str,
     waiting: VecDeque<Bytes>,
     frames: broadcast::Receiver<Arc<Frame<T>>>,
     /// The newest event that was handed over, or passed over by the filter.
@@ -205,7 +262,7 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
     filter: Option<F>,
     asked: Option<String>,
     headers: &HeaderMap,
-) -> Answered<Response> {
+) -> Answered<Pieces> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let position = match header.or(asked).filter(|text| !text.is_empty()) {
         Some(text) => Some(
@@ -217,7 +274,7 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
     let resume = feed.follow(position.as_ref(), |content| filter.as_ref().is_none_or(|filter| filter(content)));
     let mut waiting = VecDeque::from([HELLO]);
     if resume.gap {
-        waiting.push_back(gap(None));
+        waiting.push_back(gap(feed.name(), None));
     }
     let mut seen = resume.seen;
     waiting.extend(resume.missed.iter().map(|event| match &mut seen {
@@ -226,15 +283,13 @@ fn stream<T: Send + Sync + 'static, F: Fn(&T) -> bool + Send + 'static>(
     }));
     let (frames, through) = (resume.frames, resume.through);
     let ahead = resume.ahead.map(|position| (position, Instant::now() + AHEAD));
-    let client = Client { waiting, frames, through, ahead, filter, common: Common::new(app, headers) };
-    let events = futures::stream::unfold(client, |mut client| async move {
-        let piece = client.next().await?;
-        Some((Ok::<_, Infallible>(piece), client))
-    });
-    Ok(answer(Body::from_stream(events)))
+    let name = feed.name();
+    let client = Client { name, waiting, frames, through, ahead, filter, common: Common::new(app, headers) };
+    Ok(futures::stream::unfold(client, |mut client| async move { Some((client.next().await?, client)) }).boxed())
 }
 
-fn answer(body: Body) -> Response {
+fn answer(pieces: Pieces) -> Response {
+    let body = Body::from_stream(pieces.map(Ok::<_, Infallible>));
     let headers = [
         (header::CONTENT_TYPE, KIND),
         (header::CACHE_CONTROL, "no-store"),
@@ -244,9 +299,9 @@ fn answer(body: Body) -> Response {
 }
 
 /// `missed` events are gone; `None` when nobody knows how many.
-fn gap(missed: Option<u64>) -> Bytes {
+fn gap(feed: &str, missed: Option<u64>) -> Bytes {
     let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
-    Bytes::from(format!("event: gap\ndata: {{\"missed\":{missed}}}\n\n"))
+    Bytes::from(format!("event: gap\ndata: {{\"feed\":\"{feed}\",\"missed\":{missed}}}\n\n"))
 }
 
 impl<T, F: Fn(&T) -> bool> Client<T, F> {
@@ -277,14 +332,14 @@ impl<T, F: Fn(&T) -> bool> Client<T, F> {
         let (Some(first), Some(last)) = (frame.events.first(), frame.events.last()) else { return };
         if first.number > self.through + 1 {
             let missed = self.filter.is_none().then_some(first.number - self.through - 1);
-            self.waiting.push_back(gap(missed));
+            self.waiting.push_back(gap(self.name, missed));
         }
         if self.ahead.as_ref().is_some_and(|(position, until)| {
             Instant::now() > *until && frame.events.iter().any(|event| position.has(event.partition, event.offset))
         }) {
             // These offsets come again: it is another topic of this name.
             self.ahead = None;
-            self.waiting.push_back(gap(None));
+            self.waiting.push_back(gap(self.name, None));
         }
         let is_new = first.number > self.through && self.ahead.is_none();
         match &self.filter {
@@ -314,20 +369,20 @@ pub struct ViewStreamQuery {
 /// The state of the view, at most once a second
 #[utoipa::path(get, path = "/api/v1/live/view", tag = "live", params(ViewStreamQuery),
     responses((status = 200, content_type = "text/event-stream", body = super::views::ViewEvent), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
-pub async fn live_view(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    Ask(_query): Ask<ViewStreamQuery>,
-) -> Answered<Response> {
-    let (views, common) = (app.views.subscribe(), Common::new(&app, &headers));
+pub async fn live_view(State(app): State<Arc<App>>, headers: HeaderMap, Ask(_query): Ask<ViewStreamQuery>) -> Response {
+    answer(view(&app, &headers))
+}
+
+fn view(app: &App, headers: &HeaderMap) -> Pieces {
+    let (views, common) = (app.views.subscribe(), Common::new(app, headers));
     let mut first = views.clone();
     first.mark_changed();
     let client = (VecDeque::from([HELLO]), first, common);
     let events = futures::stream::unfold(client, |(mut waiting, mut views, mut common)| async move {
         let piece = next_view(&mut waiting, &mut views, &mut common).await?;
-        Some((Ok::<_, Infallible>(piece), (waiting, views, common)))
+        Some((piece, (waiting, views, common)))
     });
-    Ok(answer(Body::from_stream(events)))
+    events.boxed()
 }
 
 async fn next_view(

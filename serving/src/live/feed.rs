@@ -138,6 +138,11 @@ pub struct Resume<T> {
 
 impl<T> Feed<T> {
     #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    #[must_use]
     pub fn new(name: &'static str) -> Self {
         let ring = Ring {
             events: VecDeque::new(),

@@ -33,7 +33,20 @@ fn who_comes_back_misses_nothing() {
             assert!(found.contains(order), "{order}");
         }
     }
-    assert_eq!(server.get("/api/v1/live/orders?last_event_id=what").status, 400);
+    // The same beside other feeds on one connection.
+    let mut shared =
+        other.stream(&format!("/live/feeds?feed=orders%3Flast_event_id%3D{last}&feed=changes&feed=view"), None);
+    let (mut orders, mut views) = (0, 0);
+    while orders < accepted - 10 + rest || views == 0 {
+        let event = shared.next(SOON).expect("an event");
+        orders += usize::from(event.name == "order");
+        views += usize::from(event.name == "view");
+    }
+    let wrong =
+        ["orders?last_event_id=what", "feeds", "feeds?feed=what", "feeds?feed=orders%3Fwhat%3D1", "feeds?what=1"];
+    for wrong in wrong {
+        assert_eq!(server.get(&format!("/api/v1/live/{wrong}")).status, 400, "{wrong}");
+    }
 }
 
 #[test]
@@ -41,7 +54,7 @@ fn streams_end_before_the_process_does() {
     let Some(world) = World::new("serving_end", 300) else { return };
     let _speed = world.speed();
     let server = world.serving(&[]);
-    let paths = ["/live/orders", "/live/changes", "/live/alerts", "/live/view"];
+    let paths = ["/live/orders", "/live/changes", "/live/alerts", "/live/view", "/live/feeds?feed=alerts&feed=view"];
     let mut feeds: Vec<_> = paths.iter().map(|path| server.stream(path, None)).collect();
     let view = feeds[3].next(SOON).expect("the view");
     assert_eq!((view.name.as_str(), &view.data["publication"]), ("view", &serde_json::json!(1)));

@@ -7,6 +7,77 @@ const HELD = 400;
 const HIDDEN_FOR = 2000;
 const RETRY = [1000, 2000, 4000, 8000];
 
+/**
+ * The one connection of this page for all its feeds: a browser keeps six to a server, over all its tabs and windows, and a tab
+ * that nobody sees gives its own back.
+ */
+class Line {
+  readonly #feeds = new Set<Feed<unknown>>();
+  #source: EventSource | null = null;
+  #tries = 0;
+  #soon: ReturnType<typeof setTimeout> | undefined;
+  #hide: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(this.#hide);
+      if (document.hidden) this.#hide = setTimeout(() => this.#close(), HIDDEN_FOR);
+      else if (!this.#source) this.#later(0);
+    });
+  }
+
+  add(feed: Feed<unknown>): void {
+    this.#feeds.add(feed);
+    this.#later(0);
+  }
+  remove(feed: Feed<unknown>): void {
+    this.#feeds.delete(feed);
+    this.#later(0);
+  }
+
+  /** Feeds come and go together, with the page that shows them. */
+  #later(wait: number): void {
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => this.#connect(), wait);
+  }
+
+  #connect(): void {
+    this.#close();
+    if (this.#feeds.size === 0 || document.hidden) return;
+    const query = new URLSearchParams([...this.#feeds].map((feed) => ["feed", feed.address]));
+    const source = new EventSource(`${base}/live/feeds?${query}`, { withCredentials: true });
+    this.#source = source;
+    source.onopen = () => {
+      this.#tries = 0;
+      for (const feed of this.#feeds) feed.opened();
+    };
+    source.onerror = () => this.#lost(source);
+    source.addEventListener("end", () => this.#lost(source));
+    source.addEventListener("gap", (e) => {
+      const gap = JSON.parse((e as MessageEvent<string>).data) as { feed: string; missed: number | null };
+      for (const feed of this.#feeds) if (feed.name === gap.feed) feed.missed = gap.missed;
+    });
+    for (const feed of this.#feeds) source.addEventListener(feed.event, (e) => feed.take(e as MessageEvent<string>));
+  }
+
+  // The browser's own second try would ask for what was seen at the first.
+  #lost(source: EventSource): void {
+    if (this.#source !== source) return;
+    const refused = source.readyState === EventSource.CLOSED;
+    this.#close();
+    for (const feed of this.#feeds) feed.lost(refused);
+    this.#later(RETRY[Math.min(this.#tries++, RETRY.length - 1)] ?? 0);
+  }
+
+  #close(): void {
+    clearTimeout(this.#soon);
+    this.#source?.close();
+    this.#source = null;
+  }
+}
+
+const line = new Line();
+
 /** The events of one address, newest first. `open` while a component shows it. */
 export class Feed<T> {
   items = $state.raw<{ id: number; data: T }[]>([]);
@@ -22,35 +93,50 @@ export class Feed<T> {
   /** How often it was refused or broken off for good. */
   failures = $state(0);
 
+  /** What its events are called. */
+  readonly event: string;
   readonly #path: string;
-  readonly #event: string;
   readonly #each: (data: T) => void;
-  #source: EventSource | null = null;
   #position = "";
   #pending: { id: number; data: T }[] = [];
   #number = 0;
-  #tries = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #hide: ReturnType<typeof setTimeout> | undefined;
 
   /** `each` is called with every event as it comes, also while paused. */
   constructor(path: string, event: string, each: (data: T) => void = () => {}) {
     this.#path = path;
-    this.#event = event;
+    this.event = event;
     this.#each = each;
   }
 
   /** Connects; the function it returns disconnects. */
   open(): () => void {
-    const seen = () => this.#seen();
-    document.addEventListener("visibilitychange", seen);
-    if (!document.hidden) this.#connect();
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      clearTimeout(this.#hide);
-      this.#close();
-    };
+    const self = this as Feed<unknown>;
+    line.add(self);
+    return () => line.remove(self);
+  }
+
+  /** Of the feed, as the server names it. */
+  get name(): string {
+    return this.#path.split("?")[0] ?? "";
+  }
+  /** With what was seen of it. */
+  get address(): string {
+    const joint = this.#path.includes("?") ? "&" : "?";
+    return this.#position ? `${this.#path}${joint}last_event_id=${encodeURIComponent(this.#position)}` : this.#path;
+  }
+
+  opened(): void {
+    if (this.state !== "live") this.since = Date.now();
+    this.state = "live";
+    this.last = Date.now();
+  }
+  lost(refused: boolean): void {
+    if (this.state !== "lost") {
+      this.state = "lost";
+      this.since = Date.now();
+    }
+    if (refused) this.failures++;
   }
 
   resume(): void {
@@ -59,30 +145,7 @@ export class Feed<T> {
     this.#show();
   }
 
-  #connect(): void {
-    this.#close();
-    const joint = this.#path.includes("?") ? "&" : "?";
-    const from = this.#position ? `${joint}last_event_id=${encodeURIComponent(this.#position)}` : "";
-    const source = new EventSource(`${base}/live/${this.#path}${from}`, { withCredentials: true });
-    this.#source = source;
-    source.onopen = () => {
-      this.#tries = 0;
-      this.state = "live";
-      this.since = Date.now();
-      this.last = Date.now();
-    };
-    source.onerror = () => this.#lost(source);
-    source.addEventListener(this.#event, (e) => this.#take(e as MessageEvent<string>));
-    source.addEventListener("gap", (e) => {
-      this.missed = (JSON.parse((e as MessageEvent<string>).data) as { missed: number | null }).missed;
-    });
-    source.addEventListener("end", () => {
-      source.close();
-      this.#lost(source);
-    });
-  }
-
-  #take(event: MessageEvent<string>): void {
+  take(event: MessageEvent<string>): void {
     if (event.lastEventId) this.#position = event.lastEventId;
     this.last = Date.now();
     const data = JSON.parse(event.data) as T;
@@ -99,32 +162,6 @@ export class Feed<T> {
     if (this.paused || this.#pending.length === 0) return;
     this.items = [...this.#pending.reverse(), ...this.items].slice(0, HELD);
     this.#pending = [];
-  }
-
-  #lost(source: EventSource): void {
-    if (this.#source !== source) return;
-    if (this.state !== "lost") {
-      this.state = "lost";
-      this.since = Date.now();
-    }
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-    this.failures++;
-    clearTimeout(this.#retry);
-    const wait = RETRY[Math.min(this.#tries++, RETRY.length - 1)];
-    this.#retry = setTimeout(() => this.#connect(), wait);
-  }
-
-  // A browser keeps six connections to a server, over all its tabs: a tab that nobody sees gives its own back.
-  #seen(): void {
-    clearTimeout(this.#hide);
-    if (document.hidden) this.#hide = setTimeout(() => this.#close(), HIDDEN_FOR);
-    else if (!this.#source) this.#connect();
-  }
-
-  #close(): void {
-    clearTimeout(this.#retry);
-    this.#source?.close();
-    this.#source = null;
   }
 }
 

@@ -225,6 +225,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/live/feeds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Several streams on one connection, of which browsers have few: events bear the names that they have there
+         * @description The header `Last-Event-ID` does not say of which feed it is, so it does not count: each feed has its own `last_event_id`.
+         */
+        get: operations["live_feeds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/live/orders": {
         parameters: {
             query?: never;
@@ -1953,6 +1973,36 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["SegmentChange"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live_feeds: {
+        parameters: {
+            query: {
+                /** @description `orders`, `changes`, `rule-changes`, `alerts` or `view`, with the query that it has there, such as `orders?customer=12747`; once for each */
+                feed: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             default: {
