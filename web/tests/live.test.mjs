@@ -83,6 +83,21 @@ test("a new order of a customer is of the customer's country", async () => {
   await close();
 });
 
+test("four windows side by side all follow", async () => {
+  const { page, wrong, close } = await open(browser, server.url, "/live");
+  const others = [];
+  for (const path of ["/live", "/", "/live"]) {
+    others.push(await page.context().newPage());
+    await others.at(-1).goto(`${server.url}${path}`);
+  }
+  for (const window of [page, ...others]) {
+    await window.waitForSelector(".connection:has-text('live'), header:has-text('live ')", { timeout: 15_000 });
+    await window.waitForSelector("ol.rows li", { timeout: 30_000 });
+  }
+  quiet(wrong, "four windows");
+  await close();
+});
+
 test("the last minute counts by when the server received an order", async () => {
   const order = (ago) => ({
     ...{ amount: 2.5, country: "", customer_id: "12747", description: "A", invoice: "1", known: true, publication: 1 },
