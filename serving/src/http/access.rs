@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use data::EventTime;
@@ -109,8 +109,8 @@ pub struct Access {
     keys: Option<RwLock<Arc<Keys>>>,
     /// Whether browsers reach this over TLS only, so that cookies can be kept to it.
     secure: bool,
-    /// Sessions that were ended before their time, and when that would have been, in seconds since 1970.
-    ended: Mutex<HashMap<String, i64>>,
+    /// The claims of sessions that were ended before their time, and when that would have been at the latest, in seconds since 1970.
+    ended: Mutex<HashMap<Vec<u8>, i64>>,
     /// How often keys changed or a session was ended.
     changes: watch::Sender<u64>,
 }
@@ -144,9 +144,13 @@ impl Access {
         self.changes.subscribe()
     }
 
-    fn has_ended(&self, headers: &HeaderMap) -> bool {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        !ended.is_empty() && session_cookie(headers).is_some_and(|cookie| ended.contains_key(cookie))
+    fn ended(&self) -> MutexGuard<'_, HashMap<Vec<u8>, i64>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of the request's session, and the session's claim.
+    fn session_of<'k>(&self, keys: &'k Keys, headers: &HeaderMap) -> Option<(&'k Key, Vec<u8>)> {
+        of_cookie(keys, headers).filter(|(_, claim)| !self.ended().contains_key(claim))
     }
 
     /// Who asks; `None` for nobody known.
@@ -157,7 +161,7 @@ impl Access {
         let key = match bearer.and_then(|value| value.split_once(' ')) {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => keys.find(key.trim()),
             Some(_) => None,
-            None => of_cookie(&keys, headers).filter(|_| !self.has_ended(headers)),
+            None => self.session_of(&keys, headers).map(|(key, _)| key),
         }?;
         Some(Caller { name: key.name.clone(), may_write: key.may_write })
     }
@@ -168,22 +172,21 @@ impl Access {
         let Some(keys) = self.keys() else { return self.cookie("open", 0) };
         let key = keys.find(key)?;
         let until = EventTime::now().micros() / 1_000_000 + SESSION_SECONDS;
-        let claim = format!("{}|{until}", key.name);
+        // Each is one of its own: to end it ends no other.
+        let claim = format!("{}|{}|{until}", key.name, uuid::Uuid::new_v4().simple());
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.digest), claim.as_bytes());
-        let value = format!("{}.{}", digits(claim.as_bytes()), digits(tag.as_ref()));
-        // Within a second it is the same again.
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&value);
-        self.cookie(&value, SESSION_SECONDS)
+        self.cookie(&format!("{}.{}", digits(claim.as_bytes()), digits(tag.as_ref())), SESSION_SECONDS)
     }
 
     /// Ends the session of a request, for this process; `Set-Cookie` that takes it away.
     #[must_use]
     pub fn end_session(&self, headers: &HeaderMap) -> HeaderValue {
-        if let Some(cookie) = session_cookie(headers).filter(|_| self.caller(headers).is_some()) {
+        let keys = self.keys();
+        if let Some(claim) = keys.and_then(|keys| self.session_of(&keys, headers).map(|(_, claim)| claim)) {
             let now = EventTime::now().micros() / 1_000_000;
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ended = self.ended();
             ended.retain(|_, until| *until >= now);
-            ended.insert(cookie.to_owned(), now + SESSION_SECONDS);
+            ended.insert(claim, now + SESSION_SECONDS);
             drop(ended);
             self.changes.send_modify(|count| *count += 1);
         }
@@ -201,23 +204,21 @@ fn digits(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+/// The key that the cookie was made of, and what the cookie claims: any process with that key made it, and it ends with the key.
+fn of_cookie<'k>(keys: &'k Keys, headers: &HeaderMap) -> Option<(&'k Key, Vec<u8>)> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
     let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).map(str::trim);
-    cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))
-}
-
-/// The key that the cookie was made of: any process with that key made it, and it ends with the key.
-fn of_cookie<'k>(keys: &'k Keys, headers: &HeaderMap) -> Option<&'k Key> {
-    let value = session_cookie(headers)?;
+    let value = cookies.find_map(|cookie| cookie.strip_prefix(COOKIE)?.strip_prefix('='))?;
     let (claim, tag) = value.split_once('.')?;
     let (claim, tag) = (hex(claim)?, hex(tag)?);
-    let (name, until) = std::str::from_utf8(&claim).ok()?.rsplit_once('|')?;
+    let (session, until) = std::str::from_utf8(&claim).ok()?.rsplit_once('|')?;
+    let (name, _) = session.rsplit_once('|')?;
     let is_over = until.parse::<i64>().ok()? < EventTime::now().micros() / 1_000_000;
     let good = |key: &&Key| {
         key.name == name && hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key.digest), &claim, &tag).is_ok()
     };
-    if is_over { None } else { keys.0.iter().find(good) }
+    let key = if is_over { None } else { keys.0.iter().find(good) }?;
+    Some((key, claim))
 }
 
 /// Where keys come from.
@@ -324,7 +325,14 @@ mod tests {
         assert!(access.caller(&headers).is_some());
         assert!(access.end_session(&headers).to_str().is_ok_and(|cookie| cookie.contains("Max-Age=0")));
         assert!(changes.has_changed().expect("there") && access.caller(&headers).is_none());
-        // The key itself stays good.
+        // However its digits are spelled.
+        let (name, value) = kept.split_once('=').expect("a name and a value");
+        let spelled = format!("{name}={}", value.to_uppercase());
+        let spelled = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&spelled).expect("a header"))]);
+        assert!(access.caller(&spelled).is_none());
+        // The key itself stays good, and a session beside it.
+        let beside = access.session("0123456789abcdef-anna").expect("a session");
+        assert!(access.caller(&HeaderMap::from_iter([(header::COOKIE, beside)])).is_some());
         assert!(access.caller(&bearer("0123456789abcdef-anna")).is_some());
         changes.mark_unchanged();
         let _ = access.end_session(&headers);
