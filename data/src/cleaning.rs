@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::money::UNIT;
-use crate::numbers::{DecimalMark, parse_money, parse_quantity};
+use crate::numbers::{DecimalMark, parse_money, parse_quantity, trimmed};
 use crate::time::DAY_MICROS;
 use crate::{EventTime, Money};
 
@@ -170,6 +170,7 @@ impl Rules {
     ///
     /// # Errors
     /// The first [`Reason`] that applies.
+    #[inline]
     pub fn clean<'a>(
         &self,
         line: &RawLine<'a>,
@@ -177,8 +178,8 @@ impl Rules {
         mark: DecimalMark,
         latest: EventTime,
     ) -> Result<OrderLine<'a>, Reason> {
-        let invoice = line.invoice.trim_ascii();
-        let stock_code = line.stock_code.trim_ascii();
+        let invoice = trimmed(line.invoice);
+        let stock_code = trimmed(line.stock_code);
         let cancelled = self.check_invoice(invoice)?;
         if self.excludes(stock_code) {
             return Err(Reason::ExcludedStockCode);
@@ -205,6 +206,7 @@ impl Rules {
     }
 
     /// Whether `invoice` is a cancellation to be netted.
+    #[inline]
     fn check_invoice(&self, invoice: &[u8]) -> Result<bool, Reason> {
         if invoice.is_empty() {
             return Err(Reason::MissingInvoice);
@@ -236,8 +238,9 @@ fn begins(invoice: &[u8], prefix: &str) -> bool {
 
 /// The id without surrounding space and, when numeric, without the `.0` that spreadsheets add.
 #[must_use]
+#[inline]
 pub fn customer_id(text: &[u8]) -> Option<&[u8]> {
-    let id = text.trim_ascii();
+    let id = trimmed(text);
     let id = match id.split_last() {
         Some((b'0', _)) => id.strip_suffix(b".0").filter(|number| number.iter().all(u8::is_ascii_digit)).unwrap_or(id),
         _ => id,

@@ -11,24 +11,50 @@ pub enum DecimalMark {
     Comma,
 }
 
+impl DecimalMark {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Point => b'.',
+            Self::Comma => b',',
+        }
+    }
+}
+
+/// `text` without the white space around it; most has none.
+#[inline]
+#[must_use]
+pub fn trimmed(text: &[u8]) -> &[u8] {
+    match (text.first(), text.last()) {
+        (Some(first), Some(last)) if *first > b' ' && *last > b' ' => text,
+        _ => text.trim_ascii(),
+    }
+}
+
 /// A whole number: `6`, `-2`, `6.0`, `1,200`. `None` for a fraction, a word or nothing.
 #[must_use]
+#[inline]
 pub fn parse_quantity(text: &[u8], mark: DecimalMark) -> Option<i64> {
-    let text = text.trim_ascii();
-    if let Some(value) = parse_digits(text) {
-        return Some(value);
-    }
+    let text = trimmed(text);
+    parse_digits(text).or_else(|| parse_odd_quantity(text, mark))
+}
+
+#[cold]
+fn parse_odd_quantity(text: &[u8], mark: DecimalMark) -> Option<i64> {
     let raw = parse_decimal(text, mark)?;
     (raw % UNIT == 0).then_some(raw / UNIT)
 }
 
 /// An amount of money: `2.55`, `-0.1`, `£2.55`, `1,250.00`, `1e-3`; decimals behind the fourth are rounded.
 #[must_use]
+#[inline]
 pub fn parse_money(text: &[u8], mark: DecimalMark) -> Option<Money> {
-    parse_decimal(strip_currency(text.trim_ascii()), mark).map(Money::from_raw)
+    let text = trimmed(text);
+    let raw = parse_short(text, mark.byte()).or_else(|| parse_decimal(strip_currency(text), mark))?;
+    Some(Money::from_raw(raw))
 }
 
 /// An optional sign and up to 18 digits.
+#[inline]
 fn parse_digits(text: &[u8]) -> Option<i64> {
     let (negative, digits) = split_sign(text);
     if digits.is_empty() || digits.len() > 18 {
@@ -48,14 +74,8 @@ fn parse_digits(text: &[u8]) -> Option<i64> {
 /// In ten-thousandths.
 fn parse_decimal(text: &[u8], mark: DecimalMark) -> Option<i64> {
     let (negative, digits) = split_sign(text);
-    let point = match mark {
-        DecimalMark::Point => b'.',
-        DecimalMark::Comma => b',',
-    };
-    let raw = parse_short(digits, point)
-        .or_else(|| parse_plain(digits, point))
-        .or_else(|| parse_grouped(digits, mark))
-        .or_else(|| parse_exponent(digits))?;
+    let point = mark.byte();
+    let raw = parse_plain(digits, point).or_else(|| parse_grouped(digits, mark)).or_else(|| parse_exponent(digits))?;
     Some(if negative { -raw } else { raw })
 }
 

@@ -10,40 +10,58 @@ use wide::u8x16;
 pub const MAX_QUOTED: usize = 1 << 20;
 const BLOCK: usize = 64;
 
-/// Where a field's bytes are: in the text, or unescaped in the scratch buffer.
+/// Where a field's bytes are: in the text, or, where [`UNESCAPED`] is set, in the scratch buffer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
-    start: usize,
-    end: usize,
-    unescaped: bool,
+    start: u32,
+    end: u32,
+}
+
+/// Set in a span's start. No text is that long.
+const UNESCAPED: u32 = 1 << 31;
+
+#[expect(clippy::cast_possible_truncation, reason = "a text is a chunk, far below 2 GiB")]
+impl Span {
+    const fn of(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    const fn unescaped(start: usize, end: usize) -> Self {
+        Self { start: start as u32 | UNESCAPED, end: end as u32 }
+    }
 }
 
 /// The fields of the record read last; reused from record to record.
 #[derive(Debug, Default)]
 pub struct Fields {
+    /// The first `count` are the record's.
     spans: Vec<Span>,
+    count: usize,
     scratch: Vec<u8>,
     quoted: bool,
 }
 
 impl Fields {
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.spans.len()
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// The field at `index`; empty when the record has fewer.
     #[inline]
     #[must_use]
     pub fn get<'a>(&'a self, text: &'a [u8], index: usize) -> &'a [u8] {
-        let Some(span) = self.spans.get(index) else { return b"" };
-        let bytes = if span.unescaped { &self.scratch } else { text };
-        bytes.get(span.start..span.end).unwrap_or_default()
+        if index >= self.count {
+            return b"";
+        }
+        let Some(Span { start, end }) = self.spans.get(index) else { return b"" };
+        let bytes = if start & UNESCAPED == 0 { text } else { &self.scratch };
+        bytes.get((start & !UNESCAPED) as usize..*end as usize).unwrap_or_default()
     }
 
     /// Whether a field of the record is quoted: only then it may hold line ends.
@@ -53,9 +71,18 @@ impl Fields {
     }
 
     fn clear(&mut self) {
+        self.count = 0;
         self.quoted = false;
-        self.spans.clear();
         self.scratch.clear();
+    }
+
+    #[inline]
+    fn push(&mut self, span: Span) {
+        match self.spans.get_mut(self.count) {
+            Some(slot) => *slot = span,
+            None => self.spans.push(span),
+        }
+        self.count += 1;
     }
 }
 
@@ -90,16 +117,16 @@ pub struct Scanner<'a> {
     last: bool,
     next: usize,
     block: usize,
-    /// Bytes of the block that are not looked at yet, and matter: a bit for each.
-    hits: u64,
-    /// Those of the block's that are no delimiters.
+    /// The block's delimiters that are not looked at yet: a bit for each.
+    delimiters: u64,
+    /// Its line ends and quotes, likewise.
     others: u64,
 }
 
 impl<'a> Scanner<'a> {
     #[must_use]
     pub fn new(text: &'a [u8], delimiter: u8, last: bool) -> Self {
-        let mut scanner = Self { text, delimiter, last, next: 0, block: 0, hits: 0, others: 0 };
+        let mut scanner = Self { text, delimiter, last, next: 0, block: 0, delimiters: 0, others: 0 };
         scanner.seek(0);
         scanner
     }
@@ -115,35 +142,39 @@ impl<'a> Scanner<'a> {
     pub fn step(&mut self, fields: &mut Fields) -> Step {
         fields.clear();
         let start = self.next;
-        let mut field_start = start;
         if start >= self.text.len() {
             return Step::End;
         }
-        while let Some((at, is_delimiter)) = self.next_hit() {
-            if is_delimiter {
-                fields.spans.push(Span { start: field_start, end: at, unescaped: false });
-                field_start = at + 1;
+        let mut field_start = start;
+        loop {
+            let stop = self.others.trailing_zeros();
+            field_start = self.fields_before(stop, field_start, fields);
+            if stop == u64::BITS {
+                if self.next_block() {
+                    continue;
+                }
+                break;
+            }
+            self.others &= self.others - 1;
+            let at = self.block + stop as usize;
+            if self.text.get(at) == Some(&b'\n') {
+                return self.end_record(start, field_start, at, fields);
+            }
+            if at != field_start {
                 continue;
             }
-            match self.text.get(at) {
-                Some(b'\n') => return self.end_record(start, field_start, at, fields),
-                _ => {
-                    if at == field_start {
-                        fields.quoted = true;
-                        match self.quoted_field(at, fields) {
-                            Quoted::Field { end } => match self.text.get(end) {
-                                Some(&byte) if byte == self.delimiter => {
-                                    field_start = end + 1;
-                                    self.seek(field_start);
-                                }
-                                Some(b'\n' | b'\r') => return self.end_quoted_record(start, end),
-                                _ => return self.end_quoted_record(start, self.text.len()),
-                            },
-                            Quoted::Open => return Step::Incomplete { start },
-                            Quoted::Malformed => return self.malformed(start),
-                        }
+            fields.quoted = true;
+            match self.quoted_field(at, fields) {
+                Quoted::Field { end } => match self.text.get(end) {
+                    Some(&byte) if byte == self.delimiter => {
+                        field_start = end + 1;
+                        self.seek(field_start);
                     }
-                }
+                    Some(b'\n' | b'\r') => return self.end_quoted_record(start, end),
+                    _ => return self.end_quoted_record(start, self.text.len()),
+                },
+                Quoted::Open => return Step::Incomplete { start },
+                Quoted::Malformed => return self.malformed(start),
             }
         }
         if self.last {
@@ -153,6 +184,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Takes the block's fields that end before bit `stop`; where the next one begins.
+    #[inline]
+    fn fields_before(&mut self, stop: u32, mut field_start: usize, fields: &mut Fields) -> usize {
+        let behind = u64::MAX.checked_shl(stop).unwrap_or(0);
+        let mut delimiters = self.delimiters & !behind;
+        self.delimiters &= behind;
+        while delimiters != 0 {
+            let at = self.block + delimiters.trailing_zeros() as usize;
+            fields.push(Span::of(field_start, at));
+            field_start = at + 1;
+            delimiters &= delimiters - 1;
+        }
+        field_start
+    }
+
     #[inline]
     fn end_record(&mut self, start: usize, field_start: usize, at: usize, fields: &mut Fields) -> Step {
         self.next = at + 1;
@@ -160,7 +206,7 @@ impl<'a> Scanner<'a> {
         if start == end {
             return Step::Blank;
         }
-        fields.spans.push(Span { start: field_start, end: end.max(field_start), unescaped: false });
+        fields.push(Span::of(field_start, end.max(field_start)));
         Step::Record { start, end }
     }
 
@@ -204,11 +250,11 @@ impl<'a> Scanner<'a> {
             }
             let span = if unescaped {
                 fields.scratch.extend_from_slice(self.text.get(from..close).unwrap_or_default());
-                Span { start: scratch_start, end: fields.scratch.len(), unescaped }
+                Span::unescaped(scratch_start, fields.scratch.len())
             } else {
-                Span { start: open + 1, end: close, unescaped }
+                Span::of(open + 1, close)
             };
-            fields.spans.push(span);
+            fields.push(span);
             return self.after_closing_quote(close + 1);
         }
     }
@@ -228,25 +274,22 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next delimiter, line end or quote, and whether it is a delimiter.
+    /// Goes on to the next block, if there is one.
     #[inline]
-    fn next_hit(&mut self) -> Option<(usize, bool)> {
-        while self.hits == 0 {
-            self.block += BLOCK;
-            if self.block >= self.text.len() {
-                return None;
-            }
-            (self.hits, self.others) = self.hits_at(self.block);
+    fn next_block(&mut self) -> bool {
+        self.block += BLOCK;
+        let more = self.block < self.text.len();
+        if more {
+            (self.delimiters, self.others) = self.hits_at(self.block);
         }
-        let place = self.hits.trailing_zeros();
-        self.hits &= self.hits - 1;
-        Some((self.block + place as usize, self.others >> place & 1 == 0))
+        more
     }
 
     fn seek(&mut self, position: usize) {
         self.block = position & !(BLOCK - 1);
-        (self.hits, self.others) = self.hits_at(self.block);
-        self.hits &= u64::MAX << (position & (BLOCK - 1));
+        let (delimiters, others) = self.hits_at(self.block);
+        let ahead = u64::MAX << (position & (BLOCK - 1));
+        (self.delimiters, self.others) = (delimiters & ahead, others & ahead);
     }
 
     #[inline]
@@ -269,7 +312,7 @@ enum Quoted {
     Malformed,
 }
 
-/// A bit for each byte that is a delimiter, a line end or a quote, and one for each that is one of the latter two.
+/// A bit for each byte that is a delimiter, and one for each that is a line end or a quote.
 #[inline]
 fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
     let (delimiter, newline, quote) = (u8x16::splat(delimiter), u8x16::splat(b'\n'), u8x16::splat(b'"'));
@@ -281,7 +324,7 @@ fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
         (join(delimiters, lane.simd_eq(delimiter)), join(others, other))
     });
     // A quote that delimits quotes nothing.
-    (delimiters | others, others & !delimiters)
+    (delimiters, others & !delimiters)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use data::dates::{DateEvidence, DateParts, parse_parts};
+use data::numbers::trimmed;
 use data::time::Month;
 use data::{DateFormat, EventTime, OrderLine, RawLine, Reason, Rules};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -14,6 +15,9 @@ use crate::csv::dialect::{Encoding, Layout};
 use crate::csv::scanner::{Fields, Scanner, Step};
 
 const TYPICAL_LINE_BYTES: usize = 96;
+const TYPICAL_ORDER_LINES: usize = 16;
+/// Products that room is made for at first.
+const MOST_PRODUCTS: usize = 4096;
 
 /// The texts of a chunk's accepted lines.
 #[derive(Debug, Default)]
@@ -23,22 +27,45 @@ pub struct Texts {
     pub description: Dictionary,
     pub customer_id: Dictionary,
     pub country: Dictionary,
+    /// Whether all of it is UTF-8 as it stands.
+    pub plain: bool,
+}
+
+impl Texts {
+    /// With room for what a chunk usually holds, so that the tables do not grow again and again.
+    fn with_capacity(lines: usize) -> Self {
+        let orders = Dictionary::with_capacity(lines / TYPICAL_ORDER_LINES);
+        let products = Dictionary::with_capacity(lines.min(MOST_PRODUCTS));
+        Self {
+            invoice: orders.clone(),
+            stock_code: products.clone(),
+            description: products,
+            customer_id: orders,
+            ..Self::default()
+        }
+    }
+}
+
+/// What an order's lines share. In most files they follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub invoice: Code,
+    pub customer_id: Code,
+    pub country: Code,
+    /// UTC microseconds.
+    pub ordered_at: i64,
 }
 
 /// Accepted lines of one month, column by column; texts are codes of the chunk's [`Texts`].
 #[derive(Debug, Default)]
 pub struct Rows {
-    pub invoice: Vec<Code>,
+    /// Each with the number of lines below it.
+    pub headers: Vec<(Header, u32)>,
     pub stock_code: Vec<Code>,
     pub description: Vec<Code>,
-    pub customer_id: Vec<Code>,
-    pub country: Vec<Code>,
     pub quantity: Vec<i64>,
     /// Ten-thousandths of the currency unit.
     pub unit_price: Vec<i64>,
-    pub amount: Vec<i64>,
-    /// UTC microseconds.
-    pub ordered_at: Vec<i64>,
     /// Physical line within the chunk, from 0.
     pub line: Vec<u32>,
 }
@@ -46,15 +73,11 @@ pub struct Rows {
 impl Rows {
     fn with_capacity(rows: usize) -> Self {
         Self {
-            invoice: Vec::with_capacity(rows),
+            headers: Vec::with_capacity(rows / TYPICAL_ORDER_LINES),
             stock_code: Vec::with_capacity(rows),
             description: Vec::with_capacity(rows),
-            customer_id: Vec::with_capacity(rows),
-            country: Vec::with_capacity(rows),
             quantity: Vec::with_capacity(rows),
             unit_price: Vec::with_capacity(rows),
-            amount: Vec::with_capacity(rows),
-            ordered_at: Vec::with_capacity(rows),
             line: Vec::with_capacity(rows),
         }
     }
@@ -63,14 +86,23 @@ impl Rows {
     pub fn len(&self) -> usize {
         self.line.len()
     }
+
+    #[inline]
+    fn put_below(&mut self, header: Header) {
+        match self.headers.last_mut() {
+            Some((last, lines)) if *last == header => *lines += 1,
+            _ => self.headers.push((header, 1)),
+        }
+    }
 }
 
 /// Refused lines.
 #[derive(Debug, Default)]
 pub struct Refused {
+    /// Each line behind its length in four bytes: Parquet's `PLAIN`.
     pub raw: Vec<u8>,
-    /// End of each line in `raw`.
-    pub ends: Vec<usize>,
+    /// Whether all of it is UTF-8 as it stands.
+    pub plain: bool,
     pub line: Vec<u32>,
     pub reason: Vec<Reason>,
 }
@@ -204,7 +236,7 @@ impl<'a> Parser<'a> {
                 customer_id: at(Column::CustomerId),
                 country: at(Column::Country),
             },
-            texts: Texts::default(),
+            texts: Texts::with_capacity(text.len() / TYPICAL_LINE_BYTES),
             parsed: Parsed { not_utf8: foreign.len() as u64, ..Parsed::default() },
             foreign: if layout.encoding == Encoding::Utf8 { foreign.into_iter() } else { Vec::new().into_iter() },
             next_foreign: None,
@@ -263,14 +295,14 @@ impl<'a> Parser<'a> {
         let invoice = texts.invoice.code(line.invoice);
         let customer_id = texts.customer_id.code(line.customer_id);
         let stock_code = texts.stock_code.code(line.stock_code);
-        let description = fields.get(self.text, self.positions.description).trim_ascii();
+        let description = trimmed(fields.get(self.text, self.positions.description));
         let guess = self.descriptions.get(stock_code as usize).copied();
         let described = texts.description.code_near(description, guess);
         match self.descriptions.get_mut(stock_code as usize) {
             Some(slot) => *slot = described,
             None => self.descriptions.push(described),
         }
-        let country = texts.country.code(fields.get(self.text, self.positions.country).trim_ascii());
+        let country = texts.country.code(trimmed(fields.get(self.text, self.positions.country)));
         if self.last_invoice != Some((customer_id, invoice)) {
             self.last_invoice = Some((customer_id, invoice));
             self.parsed.invoice_hashes.push(xxh3_64_with_seed(line.invoice, xxh3_64_with_seed(line.customer_id, 0)));
@@ -278,22 +310,20 @@ impl<'a> Parser<'a> {
         self.parsed.counts.accepted += 1;
         let number = self.parsed.lines;
         let rows = self.month.rows(line.ordered_at, &mut self.parsed.months);
-        rows.invoice.push(invoice);
+        rows.put_below(Header { invoice, customer_id, country, ordered_at: line.ordered_at.micros() });
         rows.stock_code.push(stock_code);
         rows.description.push(described);
-        rows.customer_id.push(customer_id);
-        rows.country.push(country);
         rows.quantity.push(line.quantity);
         rows.unit_price.push(line.unit_price.raw());
-        rows.amount.push(line.amount.raw());
-        rows.ordered_at.push(line.ordered_at.micros());
         rows.line.push(number);
     }
 
     fn refuse(&mut self, start: usize, end: usize, reason: Reason) {
         let refused = &mut self.parsed.refused;
-        refused.raw.extend_from_slice(self.text.get(start..end).unwrap_or_default());
-        refused.ends.push(refused.raw.len());
+        let line = self.text.get(start..end).unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
+        refused.raw.extend_from_slice(&(line.len() as u32).to_le_bytes());
+        refused.raw.extend_from_slice(line);
         refused.line.push(self.parsed.lines);
         refused.reason.push(reason);
         self.parsed.counts.reject(reason);
@@ -314,6 +344,11 @@ impl<'a> Parser<'a> {
 
     fn finish(mut self, tail: Option<usize>) -> Parsed {
         self.date.flush(&mut self.parsed.dates);
+        let plain = match self.layout.encoding {
+            Encoding::Windows1252 => self.text.is_ascii(),
+            Encoding::Detect | Encoding::Utf8 => self.parsed.not_utf8 == 0,
+        };
+        (self.texts.plain, self.parsed.refused.plain) = (plain, plain);
         self.parsed.texts = Arc::new(self.texts);
         if let Some(tail) = tail.filter(|_| self.parsed.not_utf8 > 0) {
             self.parsed.not_utf8 = lines_not_utf8(self.text.get(..tail).unwrap_or_default()).len() as u64;
@@ -377,12 +412,12 @@ impl DateMemo {
     }
 }
 
-/// The month written last, and the span of time that it is.
+/// The month written last, and the time that was of it.
 #[derive(Default)]
 struct MonthMemo {
     /// Rows that a chunk of one month may have.
     expected: usize,
-    day: i64,
+    at: EventTime,
     index: Option<usize>,
 }
 
@@ -390,21 +425,26 @@ impl MonthMemo {
     #[inline]
     #[expect(clippy::expect_used, reason = "the index is that of an entry that is never removed")]
     fn rows<'r>(&mut self, at: EventTime, months: &'r mut Vec<(Month, Rows)>) -> &'r mut Rows {
-        let day = at.day();
         let index = match self.index {
-            Some(index) if self.day == day => index,
-            _ => {
-                let month = at.month();
-                months.iter().position(|(known, _)| *known == month).unwrap_or_else(|| {
-                    // Most chunks are of one month.
-                    let expected = if months.is_empty() { self.expected } else { 0 };
-                    months.push((month, Rows::with_capacity(expected)));
-                    months.len() - 1
-                })
-            }
+            Some(index) if self.at == at => index,
+            _ => self.find(at, months),
         };
-        (self.day, self.index) = (day, Some(index));
         &mut months.get_mut(index).expect("a month's rows").1
+    }
+
+    fn find(&mut self, at: EventTime, months: &mut Vec<(Month, Rows)>) -> usize {
+        let known = self.index.filter(|_| self.at.day() == at.day());
+        let index = known.unwrap_or_else(|| {
+            let month = at.month();
+            months.iter().position(|(known, _)| *known == month).unwrap_or_else(|| {
+                // Most chunks are of one month.
+                let expected = if months.is_empty() { self.expected } else { 0 };
+                months.push((month, Rows::with_capacity(expected)));
+                months.len() - 1
+            })
+        });
+        (self.at, self.index) = (at, Some(index));
+        index
     }
 }
 

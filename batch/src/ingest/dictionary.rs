@@ -15,10 +15,24 @@ pub struct Dictionary {
     /// End of each value in `bytes`.
     ends: Vec<u32>,
     codes: HashTable<Entry>,
-    last: Code,
+    last: Last,
+}
+
+/// The value that was asked for last, and where it is in the dictionary's bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    code: Code,
+    start: u32,
+    end: u32,
 }
 
 impl Dictionary {
+    /// With room for so many distinct values.
+    #[must_use]
+    pub fn with_capacity(values: usize) -> Self {
+        Self { ends: Vec::with_capacity(values), codes: HashTable::with_capacity(values), ..Self::default() }
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -45,11 +59,14 @@ impl Dictionary {
     /// The code of `value`, new when it is.
     #[inline]
     pub fn code(&mut self, value: &[u8]) -> Code {
-        if !self.is_empty() && same(self.get(self.last), value) {
-            return self.last;
+        let Last { code, start, end } = self.last;
+        if !self.is_empty() && same(self.bytes.get(start as usize..end as usize).unwrap_or_default(), value) {
+            return code;
         }
-        self.last = self.find_or_insert(value);
-        self.last
+        let code = self.find_or_insert(value);
+        let (start, end) = bounds(&self.ends, code);
+        self.last = Last { code, start, end };
+        code
     }
 
     /// As [`Dictionary::code`], with a guess that is checked first.
@@ -133,10 +150,16 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
 
 #[inline]
 fn value_at<'a>(bytes: &'a [u8], ends: &[u32], code: Code) -> &'a [u8] {
+    let (start, end) = bounds(ends, code);
+    bytes.get(start as usize..end as usize).unwrap_or_default()
+}
+
+/// Where the value of `code` is.
+#[inline]
+fn bounds(ends: &[u32], code: Code) -> (u32, u32) {
     let code = code as usize;
     let start = code.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-    let end = ends.get(code).copied().unwrap_or(start);
-    bytes.get(start as usize..end as usize).unwrap_or_default()
+    (start, ends.get(code).copied().unwrap_or(start))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Accepted and refused lines as Parquet row groups.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, StringArray};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::SchemaRef;
 use data::lake::{Table, writer_properties};
 use parquet::arrow::ArrowSchemaConverter;
@@ -15,7 +15,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnDescPtr, SchemaDescPtr, TypePtr};
 
-use super::chunk::{Refused, Rows, Texts};
+use super::chunk::{Header, Refused, Rows, Texts};
 use super::dictionary::{Code, Dictionary};
 use super::pages::{self, ColumnPages};
 use crate::csv::dialect::Encoding as CharacterEncoding;
@@ -52,8 +52,7 @@ impl FileLayout {
     pub fn of(table: Table) -> Result<Self> {
         let arrow = Arc::new(table.file_schema());
         let descriptor = Arc::new(ArrowSchemaConverter::new().convert(&arrow)?);
-        let properties = WriterProperties::into_builder(writer_properties(Compression::LZ4_RAW))
-            .set_column_dictionary_enabled("raw_line".into(), false)
+        let properties = WriterProperties::into_builder(writer_properties(Compression::UNCOMPRESSED))
             .set_column_dictionary_enabled("source_position".into(), false)
             .set_column_encoding("source_position".into(), Encoding::DELTA_BINARY_PACKED);
         let (parquet, properties) = (descriptor.root_schema_ptr(), Arc::new(properties.build()));
@@ -105,35 +104,45 @@ impl Column {
 ///
 /// # Errors
 /// When the rows cannot be encoded.
-pub fn encode_orders(
-    pieces: &[Piece],
+pub fn encode_orders<'p>(
+    pieces: &'p [Piece],
     source: &str,
     encoding: CharacterEncoding,
     layout: &FileLayout,
 ) -> Result<Vec<Column>> {
     type CodesOf = fn(&Rows) -> &Vec<Code>;
+    type CodeOf = fn(&Header) -> Code;
     type TextsOf = fn(&Texts) -> &Dictionary;
-    type NumbersOf = fn(&Rows) -> &Vec<i64>;
-    let text =
-        |index, codes: CodesOf, texts: TextsOf| text_column(pieces, codes, texts, encoding, &layout.column(index));
-    let number = |index, values: NumbersOf| {
-        let values = pieces.iter().flat_map(move |piece| values(&piece.rows).iter().copied());
-        Ok::<_, ParquetError>(Column::Pages(pages::integers(&layout.column(index), values)?))
-    };
     let rows = pieces.iter().map(|piece| piece.rows.len()).sum();
-    let mut one_source = Dictionary::default();
-    let source_codes = vec![one_source.code(source.as_bytes()); rows];
+    let text = |index, codes: CodesOf, texts: TextsOf| {
+        let runs = |rows: &'p Rows| codes(rows).iter().map(|code| (*code, 1));
+        text_column(pieces, runs, texts, encoding, &layout.column(index))
+    };
+    let shared = |index, code: CodeOf, texts: TextsOf| {
+        let runs = |rows: &'p Rows| rows.headers.iter().map(move |(header, lines)| (code(header), *lines));
+        text_column(pieces, runs, texts, encoding, &layout.column(index))
+    };
+    let numbers = |index, values: fn(&Rows) -> &Vec<i64>| {
+        let values = pieces.iter().flat_map(|piece| values(&piece.rows).iter().map(|value| (*value, 1)));
+        pages::integers(&layout.column(index), rows, values).map(Column::Pages)
+    };
+    // The cleaning rule has seen that it fits.
+    let amount = |piece: &'p Piece| {
+        piece.rows.quantity.iter().zip(&piece.rows.unit_price).map(|(quantity, price)| (quantity * price, 1))
+    };
+    let times =
+        pieces.iter().flat_map(|piece| piece.rows.headers.iter().map(|(header, lines)| (header.ordered_at, *lines)));
     Ok(vec![
-        text(0, |rows| &rows.invoice, |texts| &texts.invoice)?,
+        shared(0, |header| header.invoice, |texts| &texts.invoice)?,
         text(1, |rows| &rows.stock_code, |texts| &texts.stock_code)?,
         text(2, |rows| &rows.description, |texts| &texts.description)?,
-        number(3, |rows| &rows.quantity)?,
-        number(4, |rows| &rows.unit_price)?,
-        number(5, |rows| &rows.amount)?,
-        text(6, |rows| &rows.customer_id, |texts| &texts.customer_id)?,
-        text(7, |rows| &rows.country, |texts| &texts.country)?,
-        number(8, |rows| &rows.ordered_at)?,
-        Column::Pages(pages::texts(&layout.column(9), &one_source, &source_codes)?),
+        numbers(3, |rows| &rows.quantity)?,
+        numbers(4, |rows| &rows.unit_price)?,
+        Column::Pages(pages::integers(&layout.column(5), rows, pieces.iter().flat_map(amount))?),
+        shared(6, |header| header.customer_id, |texts| &texts.customer_id)?,
+        shared(7, |header| header.country, |texts| &texts.country)?,
+        Column::Pages(pages::integers(&layout.column(8), rows, times)?),
+        constant_column(source, rows, &layout.column(9))?,
         layout.encode(10, &positions(pieces.iter().map(|piece| (piece.first_line, &piece.rows.line))))?,
     ])
 }
@@ -149,16 +158,15 @@ pub fn encode_refused(
     layout: &FileLayout,
 ) -> Result<Vec<Column>> {
     let rows = pieces.iter().map(|piece| piece.refused.line.len()).sum();
-    let reasons =
-        pieces.iter().flat_map(|piece| piece.refused.reason.iter().map(|reason| i32::try_from(reason.index()).ok()));
-    let names = StringArray::from_iter_values(data::Reason::ALL.map(data::Reason::name));
-    let columns: [ArrayRef; 4] = [
-        Arc::new(raw_lines(pieces, encoding)?),
-        constant_column(source, rows)?,
-        positions(pieces.iter().map(|piece| (piece.first_line, &piece.refused.line))),
-        Arc::new(DictionaryArray::try_new(Int32Array::from_iter(reasons), Arc::new(names))?),
-    ];
-    columns.iter().enumerate().map(|(index, values)| layout.encode(index, values)).collect()
+    let mut names = Dictionary::default();
+    let reasons = pieces.iter().flat_map(|piece| &piece.refused.reason);
+    let reasons: Vec<(Code, u32)> = reasons.map(|reason| (names.code(reason.name().as_bytes()), 1)).collect();
+    Ok(vec![
+        raw_lines(pieces, encoding, &layout.column(0))?,
+        constant_column(source, rows, &layout.column(1))?,
+        layout.encode(2, &positions(pieces.iter().map(|piece| (piece.first_line, &piece.refused.line))))?,
+        Column::Pages(pages::texts(&layout.column(3), &names, rows, reasons.into_iter())?),
+    ])
 }
 
 fn positions<'a>(lines: impl Iterator<Item = (u64, &'a Vec<u32>)>) -> ArrayRef {
@@ -166,54 +174,66 @@ fn positions<'a>(lines: impl Iterator<Item = (u64, &'a Vec<u32>)>) -> ArrayRef {
     Arc::new(positions.map(|position| i64::try_from(position).ok()).collect::<Int64Array>())
 }
 
-fn constant_column(value: &str, rows: usize) -> Result<ArrayRef> {
-    let values = StringArray::from(vec![value]);
-    Ok(Arc::new(DictionaryArray::try_new(Int32Array::from(vec![0; rows]), Arc::new(values))?))
+fn constant_column(value: &str, rows: usize, column: &ColumnDescPtr) -> Result<Column> {
+    let mut values = Dictionary::default();
+    let run =
+        (values.code(value.as_bytes()), u32::try_from(rows).map_err(|error| ParquetError::External(error.into()))?);
+    Ok(Column::Pages(pages::texts(column, &values, rows, std::iter::once(run))?))
 }
 
 /// A text column over one dictionary: the used values of each piece's own, as UTF-8.
-fn text_column(
-    pieces: &[Piece],
-    codes: fn(&Rows) -> &Vec<Code>,
-    dictionary: fn(&Texts) -> &Dictionary,
+fn text_column<'p, R: Iterator<Item = (Code, u32)>>(
+    pieces: &'p [Piece],
+    runs: impl Fn(&'p Rows) -> R,
+    dictionary: impl Fn(&Texts) -> &Dictionary,
     encoding: CharacterEncoding,
     column: &ColumnDescPtr,
 ) -> Result<Column> {
     let mut union = Dictionary::default();
-    let mut renumbered_codes: Vec<Code> = Vec::with_capacity(pieces.iter().map(|piece| piece.rows.len()).sum());
+    let mut renumbered_runs = Vec::new();
+    let mut rows = 0;
     for piece in pieces {
         let own = dictionary(&piece.texts);
         let mut renumbered: Vec<Option<Code>> = vec![None; own.len()];
-        for code in codes(&piece.rows) {
-            let Some(slot) = renumbered.get_mut(*code as usize) else { continue };
-            renumbered_codes.push(*slot.get_or_insert_with(|| union.code(&encoding.to_utf8(own.get(*code)))));
-        }
+        rows += piece.rows.len();
+        renumbered_runs.extend(runs(&piece.rows).filter_map(|(code, times)| {
+            let slot = renumbered.get_mut(code as usize)?;
+            let new = || union.code(&text_of(own.get(code), piece.texts.plain, encoding));
+            Some((*slot.get_or_insert_with(new), times))
+        }));
     }
-    Ok(Column::Pages(pages::texts(column, &union, &renumbered_codes)?))
+    Ok(Column::Pages(pages::texts(column, &union, rows, renumbered_runs.into_iter())?))
 }
 
-/// The refused lines' text; without copies of its own where all is UTF-8.
-fn raw_lines(pieces: &[RefusedPiece], encoding: CharacterEncoding) -> Result<StringArray> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(pieces.iter().map(|piece| piece.refused.raw.len()).sum());
-    let mut ends: Vec<i32> = vec![0];
-    for piece in pieces {
-        let refused = &piece.refused;
-        let text = std::str::from_utf8(&refused.raw).ok().filter(|_| encoding != CharacterEncoding::Windows1252);
-        let mut start = 0;
-        for &end in &refused.ends {
-            // Two lines may hold the halves of what together would be one character.
-            match text.and_then(|text| text.get(start..end)) {
-                Some(line) => bytes.extend_from_slice(line.as_bytes()),
-                None => {
-                    bytes.extend_from_slice(&encoding.to_utf8(refused.raw.get(start..end).unwrap_or_default()));
-                }
-            }
-            ends.push(
-                i32::try_from(bytes.len())
-                    .map_err(|_| ParquetError::General("too many refused bytes in one row group".to_owned()))?,
-            );
-            start = end;
-        }
+/// `bytes` in UTF-8, which they are already where they are `plain`.
+fn text_of(bytes: &[u8], plain: bool, encoding: CharacterEncoding) -> Cow<'_, [u8]> {
+    if plain { Cow::Borrowed(bytes) } else { encoding.to_utf8(bytes) }
+}
+
+/// The refused lines' text, a page for each piece.
+fn raw_lines(pieces: &[RefusedPiece], encoding: CharacterEncoding, column: &ColumnDescPtr) -> Result<Column> {
+    let texts: Vec<Cow<'_, [u8]>> = pieces
+        .iter()
+        .map(|piece| match &piece.refused {
+            Refused { raw, plain: true, .. } => Cow::Borrowed(raw.as_slice()),
+            Refused { raw, .. } => Cow::Owned(in_utf8(raw, encoding)),
+        })
+        .collect();
+    let pages: Vec<(&[u8], usize)> =
+        texts.iter().zip(pieces).map(|(text, piece)| (&**text, piece.refused.line.len())).collect();
+    Ok(Column::Pages(pages::compressed_texts(column, &pages)?))
+}
+
+/// Lines, each behind its length, decoded one by one: two may hold the halves of what together would be one character.
+fn in_utf8(mut lines: &[u8], encoding: CharacterEncoding) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(lines.len() + lines.len() / 16);
+    while let Some((length, rest)) = lines.split_first_chunk() {
+        let (line, behind) = rest.split_at(rest.len().min(u32::from_le_bytes(*length) as usize));
+        let text = encoding.to_utf8(line);
+        #[expect(clippy::cast_possible_truncation, reason = "a line is at most 64 MiB")]
+        decoded.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        decoded.extend_from_slice(&text);
+        lines = behind;
     }
-    Ok(StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(ends)), bytes.into(), None)?)
+    decoded
 }

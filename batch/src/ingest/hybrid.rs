@@ -14,20 +14,98 @@ pub const fn bit_width(count: usize) -> u32 {
     }
 }
 
-/// Appends `values`, each below `2^width`: runs of eight and more as runs, the others packed.
-pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
-    let mut rest = values;
-    while let Some(&first) = rest.first() {
-        let run = run_length(rest, first);
-        if run >= GROUP {
-            push_run(first, run, width, out);
-            rest = rest.get(run..).unwrap_or_default();
-            continue;
+/// Groups of a packed run: their count fits the one byte that is left for it.
+const MOST_GROUPS: usize = 63;
+
+/// Encodes values one by one or by runs: runs of eight and more as such, the others packed.
+#[derive(Debug)]
+pub struct Encoder {
+    width: u32,
+    out: Vec<u8>,
+    run: Option<(u32, usize)>,
+    /// Where the count of the groups of the packed run goes that is under way.
+    header: usize,
+    /// Values of that run.
+    packed: usize,
+    bits: u64,
+    held: u32,
+}
+
+impl Encoder {
+    /// Of values below `2^width`, appended to `out`.
+    #[must_use]
+    pub const fn new(width: u32, out: Vec<u8>) -> Self {
+        Self { width, out, run: None, header: 0, packed: 0, bits: 0, held: 0 }
+    }
+
+    #[inline]
+    pub fn push(&mut self, value: u32, times: u32) {
+        match &mut self.run {
+            Some((last, length)) if *last == value => *length += times as usize,
+            _ => {
+                self.place();
+                self.run = Some((value, times as usize));
+            }
         }
-        let packed = packed_length(rest);
-        let (literals, behind) = rest.split_at(packed);
-        push_packed(literals, width, out);
-        rest = behind;
+    }
+
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        self.place();
+        while !self.packed.is_multiple_of(GROUP) {
+            self.pack(0);
+        }
+        self.close();
+        self.out
+    }
+
+    /// Writes the run that has ended.
+    #[inline]
+    fn place(&mut self) {
+        let Some((value, times)) = self.run else { return };
+        // A packed run ends with a whole group.
+        let filling = self.packed.wrapping_neg() % GROUP;
+        if times < filling + GROUP {
+            (0..times).for_each(|_| self.pack(value));
+            return;
+        }
+        (0..filling).for_each(|_| self.pack(value));
+        self.close();
+        push_run(value, times - filling, self.width, &mut self.out);
+    }
+
+    #[inline]
+    fn pack(&mut self, value: u32) {
+        if self.packed == 0 {
+            self.header = self.out.len();
+            self.out.push(0);
+        }
+        self.bits |= u64::from(value) << self.held;
+        self.held += self.width;
+        if self.held >= u32::BITS {
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is taken, the high half stays")]
+            self.out.extend_from_slice(&(self.bits as u32).to_le_bytes());
+            self.bits >>= u32::BITS;
+            self.held -= u32::BITS;
+        }
+        self.packed += 1;
+        if self.packed == MOST_GROUPS * GROUP {
+            self.close();
+        }
+    }
+
+    /// Ends the packed run, which is of whole groups.
+    fn close(&mut self) {
+        if self.packed == 0 {
+            return;
+        }
+        self.out.extend(self.bits.to_le_bytes().into_iter().take((self.held / u8::BITS) as usize));
+        if let Some(header) = self.out.get_mut(self.header) {
+            #[expect(clippy::cast_possible_truncation, reason = "at most MOST_GROUPS")]
+            let groups = (self.packed / GROUP) as u8;
+            *header = groups << 1 | 1;
+        }
+        (self.packed, self.bits, self.held) = (0, 0, 0);
     }
 }
 
@@ -36,46 +114,6 @@ pub fn push_run(value: u32, length: usize, width: u32, out: &mut Vec<u8>) {
     push_varint((length as u64) << 1, out);
     let bytes = width.div_ceil(8) as usize;
     out.extend(value.to_le_bytes().into_iter().take(bytes));
-}
-
-fn run_length(values: &[u32], first: u32) -> usize {
-    values.iter().take_while(|value| **value == first).count()
-}
-
-/// Values up to where a run of two groups or more begins: a whole number of groups, unless they are the last.
-fn packed_length(values: &[u32]) -> usize {
-    let mut length = 0;
-    for group in values.chunks(GROUP) {
-        let uniform =
-            group.len() == GROUP && group.first().is_some_and(|first| group.iter().all(|value| value == first));
-        if uniform && length > 0 {
-            let behind = values.get(length + GROUP..).unwrap_or_default();
-            if group.first().is_some_and(|first| run_length(behind.get(..GROUP).unwrap_or(behind), *first) == GROUP) {
-                break;
-            }
-        }
-        length += group.len();
-    }
-    length
-}
-
-fn push_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
-    let groups = values.len().div_ceil(GROUP);
-    push_varint((groups as u64) << 1 | 1, out);
-    out.reserve(groups * width as usize);
-    let (mut bits, mut held) = (0_u64, 0_u32);
-    let padding = groups * GROUP - values.len();
-    for value in values.iter().copied().chain(std::iter::repeat_n(0, padding)) {
-        bits |= u64::from(value) << held;
-        held += width;
-        if held >= 32 {
-            #[expect(clippy::cast_possible_truncation, reason = "the low half is taken, the high half stays")]
-            out.extend_from_slice(&(bits as u32).to_le_bytes());
-            bits >>= 32;
-            held -= 32;
-        }
-    }
-    out.extend(bits.to_le_bytes().into_iter().take(held.div_ceil(8) as usize));
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken at a time")]
@@ -127,20 +165,26 @@ mod tests {
         values
     }
 
+    fn encode(runs: &[(u32, u32)], width: u32) -> Vec<u8> {
+        let mut encoder = Encoder::new(width, Vec::new());
+        runs.iter().for_each(|(value, times)| encoder.push(*value, *times));
+        encoder.finish()
+    }
+
     proptest! {
         #[test]
-        fn decodes_to_what_was_encoded(runs in prop::collection::vec((0_u32..5000, 1_usize..40), 0..60), width in 13_u32..=32) {
-            let values: Vec<u32> = runs.into_iter().flat_map(|(value, length)| std::iter::repeat_n(value, length)).collect();
-            let mut bytes = Vec::new();
-            encode(&values, width, &mut bytes);
-            prop_assert_eq!(decode(&bytes, width, values.len()), values);
+        fn decodes_to_what_was_encoded(runs in prop::collection::vec((0_u32..5000, 1_u32..40), 0..60), width in 13_u32..=32) {
+            let values: Vec<u32> = runs.iter().flat_map(|(value, length)| std::iter::repeat_n(*value, *length as usize)).collect();
+            prop_assert_eq!(decode(&encode(&runs, width), width, values.len()), values.clone());
+            // One by one they are the same runs.
+            let single: Vec<(u32, u32)> = values.iter().map(|value| (*value, 1)).collect();
+            prop_assert_eq!(encode(&single, width), encode(&runs, width));
         }
 
         #[test]
-        fn decodes_narrow_values(values in prop::collection::vec(0_u32..2, 0..200)) {
-            let mut bytes = Vec::new();
-            encode(&values, 1, &mut bytes);
-            prop_assert_eq!(decode(&bytes, 1, values.len()), values);
+        fn decodes_narrow_values(values in prop::collection::vec(0_u32..2, 0..1200)) {
+            let single: Vec<(u32, u32)> = values.iter().map(|value| (*value, 1)).collect();
+            prop_assert_eq!(decode(&encode(&single, 1), 1, values.len()), values);
         }
     }
 

@@ -214,7 +214,11 @@ impl Text {
     pub fn append_to(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
         let limit = wanted as u64;
         let read = match &mut self.reader {
-            Reader::Plain(reader) => reader.take(limit).read_to_end(buffer),
+            Reader::Plain(reader) => {
+                let read = (&reader.file).take(limit).read_to_end(buffer);
+                reader.position += *read.as_ref().unwrap_or(&0) as u64;
+                read
+            }
             Reader::Gzip(reader) => reader.take(limit).read_to_end(buffer),
             Reader::Zstd(reader) => reader.take(limit).read_to_end(buffer),
         };

@@ -40,7 +40,7 @@ fn column(file: &SerializedFileReader<Bytes>) -> &ColumnChunkMetaData {
 fn text_file(of: &[&str]) -> SerializedFileReader<Bytes> {
     let mut dictionary = Dictionary::default();
     let codes: Vec<Code> = of.iter().map(|value| dictionary.code(value.as_bytes())).collect();
-    file(TEXT, |column| texts(column, &dictionary, &codes))
+    file(TEXT, |column| texts(column, &dictionary, codes.len(), codes.iter().map(|code| (*code, 1))))
 }
 
 fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
@@ -52,7 +52,7 @@ fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
 }
 
 fn integer_file(of: &[i64]) -> SerializedFileReader<Bytes> {
-    file(INTEGER, |column| integers(column, of.iter().copied()))
+    file(INTEGER, |column| integers(column, of.len(), of.iter().map(|value| (*value, 1))))
 }
 
 fn read_integers(file: &SerializedFileReader<Bytes>) -> Vec<i64> {
@@ -86,6 +86,23 @@ fn texts_read_back() {
             (case.iter().min().map(|text| text.as_bytes()), case.iter().max().map(|text| text.as_bytes()));
         assert_eq!(extremes(&file), (least, most));
     }
+}
+
+#[test]
+fn compressed_texts_read_back_from_every_page() {
+    let pages: [&[&str]; 3] = [&["one", "", "two"], &["£ 5"], &["MUG, RED"; 500]];
+    let plain: Vec<Vec<u8>> = pages
+        .iter()
+        .map(|page| {
+            page.iter()
+                .flat_map(|text| [&u32::try_from(text.len()).expect("short").to_le_bytes(), text.as_bytes()].concat())
+                .collect()
+        })
+        .collect();
+    let of: Vec<(&[u8], usize)> = plain.iter().map(Vec::as_slice).zip(pages.map(<[&str]>::len)).collect();
+    let file = file(TEXT, |column| compressed_texts(column, &of));
+    assert_eq!(read_texts(&file), pages.concat());
+    assert!(column(&file).compressed_size() < column(&file).uncompressed_size() / 4);
 }
 
 #[test]
