@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::{Decimal64Array, StringDictionaryBuilder, TimestampMicrosecondArray};
+use arrow::array::{Decimal64Array, RecordBatch, StringDictionaryBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::Int32Type;
 use proptest::prelude::*;
 
+use super::lines::Lines;
 use super::*;
 
 /// Customer, invoice, amount, country, time.
@@ -31,7 +34,7 @@ fn fold(parts: &[Vec<Line>]) -> Option<Customers> {
     let mut whole = Fold::default();
     for part in parts {
         let mut fold = Fold::default();
-        part.chunks(3).for_each(|lines| fold.add(&batch(lines)).expect("a batch"));
+        part.chunks(3).for_each(|lines| fold.add(&Lines::of_batch(&batch(lines)).expect("lines")));
         whole.merge(fold);
     }
     whole.finish()

@@ -4,7 +4,6 @@ mod chunk;
 mod dictionary;
 mod encode;
 mod fingerprint;
-mod hybrid;
 mod ledger;
 mod output;
 mod overlap;

@@ -20,7 +20,7 @@ use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, Trac
 use parquet::schema::types::ColumnDescPtr;
 
 use super::dictionary::{Code, Dictionary};
-use super::hybrid::{self, Encoder};
+use crate::hybrid::{self, Encoder};
 
 /// Distinct integers above which a column is written plain.
 const MOST_DISTINCT: usize = 1 << 15;
