@@ -42,11 +42,34 @@ impl Encoder {
     pub fn push(&mut self, value: u32, times: u32) {
         match &mut self.run {
             Some((last, length)) if *last == value => *length += times as usize,
+            Some((last, 1)) => {
+                let last = *last;
+                self.run = Some((value, times as usize));
+                self.pack(last);
+            }
             _ => {
                 self.place();
                 self.run = Some((value, times as usize));
             }
         }
+    }
+
+    /// Values that seldom come twice in a row; from the start, and nothing behind them.
+    #[must_use]
+    pub fn encode(mut self, values: &[u32]) -> Vec<u8> {
+        let (groups, rest) = values.as_chunks::<GROUP>();
+        for group in groups {
+            let [first, others @ ..] = group;
+            if others.iter().all(|value| value == first) {
+                self.push(*first, GROUP as u32);
+                continue;
+            }
+            self.place();
+            self.run = None;
+            group.iter().for_each(|value| self.pack(*value));
+        }
+        rest.iter().for_each(|value| self.push(*value, 1));
+        self.finish()
     }
 
     #[must_use]
@@ -60,7 +83,7 @@ impl Encoder {
     }
 
     /// Writes the run that has ended.
-    #[inline]
+    #[inline(never)]
     fn place(&mut self) {
         let Some((value, times)) = self.run else { return };
         // A packed run ends with a whole group.
@@ -95,6 +118,7 @@ impl Encoder {
     }
 
     /// Ends the packed run, which is of whole groups.
+    #[inline(never)]
     fn close(&mut self) {
         if self.packed == 0 {
             return;
@@ -190,8 +214,9 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Seven bits a byte, the low ones first (LEB128).
 #[expect(clippy::cast_possible_truncation, reason = "seven bits are taken at a time")]
-fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+pub fn push_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -256,6 +281,8 @@ mod tests {
             // One by one they are the same runs.
             let single: Vec<(u32, u32)> = values.iter().map(|value| (*value, 1)).collect();
             prop_assert_eq!(encode(&single, width), encode(&runs, width));
+            let each = Encoder::new(width, Vec::new()).encode(&values);
+            prop_assert_eq!(by_the_book(&each, width, values.len()), values);
         }
 
         #[test]

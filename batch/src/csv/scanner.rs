@@ -34,7 +34,7 @@ impl Span {
 /// The fields of the record read last; reused from record to record.
 #[derive(Debug, Default)]
 pub struct Fields {
-    /// The first `count` are the record's.
+    /// The first `count` are the record's; there is room for [`BLOCK`] more.
     spans: Vec<Span>,
     count: usize,
     scratch: Vec<u8>,
@@ -56,12 +56,14 @@ impl Fields {
     #[inline]
     #[must_use]
     pub fn get<'a>(&'a self, text: &'a [u8], index: usize) -> &'a [u8] {
-        if index >= self.count {
-            return b"";
-        }
-        let Some(Span { start, end }) = self.spans.get(index) else { return b"" };
-        let bytes = if start & UNESCAPED == 0 { text } else { &self.scratch };
-        bytes.get((start & !UNESCAPED) as usize..*end as usize).unwrap_or_default()
+        self.of(text).get(index)
+    }
+
+    /// The record's fields in `text`.
+    #[inline]
+    #[must_use]
+    pub fn of<'a>(&'a self, text: &'a [u8]) -> Record<'a> {
+        Record { text, scratch: &self.scratch, spans: self.spans.get(..self.count).unwrap_or_default() }
     }
 
     /// Whether a field of the record is quoted: only then it may hold line ends.
@@ -78,11 +80,37 @@ impl Fields {
 
     #[inline]
     fn push(&mut self, span: Span) {
-        match self.spans.get_mut(self.count) {
-            Some(slot) => *slot = span,
-            None => self.spans.push(span),
+        self.make_room();
+        if let Some(slot) = self.spans.get_mut(self.count) {
+            *slot = span;
+            self.count += 1;
         }
-        self.count += 1;
+    }
+
+    #[inline]
+    fn make_room(&mut self) {
+        if self.spans.len() < self.count + BLOCK {
+            self.spans.resize(2 * (self.count + BLOCK), Span::default());
+        }
+    }
+}
+
+/// The fields of one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    text: &'a [u8],
+    scratch: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Record<'a> {
+    /// The field at `index`; empty when the record has fewer.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        let Some(Span { start, end }) = self.spans.get(index) else { return b"" };
+        let bytes = if start & UNESCAPED == 0 { self.text } else { self.scratch };
+        bytes.get((start & !UNESCAPED) as usize..*end as usize).unwrap_or_default()
     }
 }
 
@@ -113,6 +141,7 @@ pub enum Step {
 pub struct Scanner<'a> {
     text: &'a [u8],
     delimiter: u8,
+    delimiter_lanes: u8x16,
     /// Whether nothing follows the text: its last line may lack a line end.
     last: bool,
     next: usize,
@@ -126,7 +155,8 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     #[must_use]
     pub fn new(text: &'a [u8], delimiter: u8, last: bool) -> Self {
-        let mut scanner = Self { text, delimiter, last, next: 0, block: 0, delimiters: 0, others: 0 };
+        let delimiter_lanes = u8x16::splat(delimiter);
+        let mut scanner = Self { text, delimiter, delimiter_lanes, last, next: 0, block: 0, delimiters: 0, others: 0 };
         scanner.seek(0);
         scanner
     }
@@ -190,12 +220,18 @@ impl<'a> Scanner<'a> {
         let behind = u64::MAX.checked_shl(stop).unwrap_or(0);
         let mut delimiters = self.delimiters & !behind;
         self.delimiters &= behind;
+        fields.make_room();
+        let mut count = fields.count;
+        let spans = fields.spans.as_mut_slice();
         while delimiters != 0 {
             let at = self.block + delimiters.trailing_zeros() as usize;
-            fields.push(Span::of(field_start, at));
+            let Some(slot) = spans.get_mut(count) else { break };
+            *slot = Span::of(field_start, at);
+            count += 1;
             field_start = at + 1;
             delimiters &= delimiters - 1;
         }
+        fields.count = count;
         field_start
     }
 
@@ -295,12 +331,12 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn hits_at(&self, block: usize) -> (u64, u64) {
         match self.text.get(block..block + BLOCK).and_then(|bytes| <&[u8; BLOCK]>::try_from(bytes).ok()) {
-            Some(bytes) => hit_mask(bytes, self.delimiter),
+            Some(bytes) => hit_mask(bytes, self.delimiter_lanes),
             None => {
                 let mut padded = [0; BLOCK];
                 let rest = self.text.get(block..).unwrap_or_default();
                 padded.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                hit_mask(&padded, self.delimiter)
+                hit_mask(&padded, self.delimiter_lanes)
             }
         }
     }
@@ -314,8 +350,8 @@ enum Quoted {
 
 /// A bit for each byte that is a delimiter, and one for each that is a line end or a quote.
 #[inline]
-fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
-    let (delimiter, newline, quote) = (u8x16::splat(delimiter), u8x16::splat(b'\n'), u8x16::splat(b'"'));
+fn hit_mask(bytes: &[u8; BLOCK], delimiter: u8x16) -> (u64, u64) {
+    let (newline, quote) = (u8x16::splat(b'\n'), u8x16::splat(b'"'));
     let (lanes, _) = bytes.as_chunks::<16>();
     let (delimiters, others) = lanes.iter().rev().fold((0, 0), |(delimiters, others), lane| {
         let lane = u8x16::from(*lane);

@@ -12,14 +12,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::dictionary::{Code, Dictionary, same};
 use crate::csv::columns::Column;
 use crate::csv::dialect::{Encoding, Layout};
-use crate::csv::scanner::{Fields, Scanner, Step};
+use crate::csv::scanner::{Fields, Record, Scanner, Step};
 
 const TYPICAL_LINE_BYTES: usize = 96;
 const TYPICAL_ORDER_LINES: usize = 16;
 /// Products that room is made for at first.
 const MOST_PRODUCTS: usize = 4096;
 
-/// The texts of a chunk's accepted lines.
+/// The texts of a chunk's accepted lines, in UTF-8.
 #[derive(Debug, Default)]
 pub struct Texts {
     pub invoice: Dictionary,
@@ -27,8 +27,6 @@ pub struct Texts {
     pub description: Dictionary,
     pub customer_id: Dictionary,
     pub country: Dictionary,
-    /// Whether all of it is UTF-8 as it stands.
-    pub plain: bool,
 }
 
 impl Texts {
@@ -99,12 +97,26 @@ impl Rows {
 /// Refused lines.
 #[derive(Debug, Default)]
 pub struct Refused {
-    /// Each line behind its length in four bytes: Parquet's `PLAIN`.
+    /// Each line's text behind its length in four bytes: Parquet's `PLAIN`.
     pub raw: Vec<u8>,
-    /// Whether all of it is UTF-8 as it stands.
-    pub plain: bool,
     pub line: Vec<u32>,
     pub reason: Vec<Reason>,
+}
+
+impl Refused {
+    fn with_capacity(bytes: usize) -> Self {
+        let lines = bytes / TYPICAL_LINE_BYTES;
+        Self { raw: Vec::with_capacity(bytes), line: Vec::with_capacity(lines), reason: Vec::with_capacity(lines) }
+    }
+
+    #[inline]
+    fn push(&mut self, text: &[u8], line: u32, reason: Reason) {
+        #[expect(clippy::cast_possible_truncation, reason = "a line is at most 64 MiB")]
+        self.raw.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        self.raw.extend_from_slice(text);
+        self.line.push(line);
+        self.reason.push(reason);
+    }
 }
 
 /// Lines by what became of them.
@@ -197,7 +209,7 @@ struct Parser<'a> {
     positions: Positions,
     texts: Texts,
     parsed: Parsed,
-    /// Offsets of lines that are not UTF-8, ascending; only filled when one matters.
+    /// Offsets of lines whose bytes are not text as they stand, ascending.
     foreign: std::vec::IntoIter<usize>,
     next_foreign: Option<usize>,
     date: DateMemo,
@@ -221,7 +233,9 @@ struct Positions {
 impl<'a> Parser<'a> {
     fn new(text: &'a [u8], layout: &'a Layout, rules: &'a Rules) -> Self {
         let at = |column| layout.columns.position(column).unwrap_or(usize::MAX);
-        let foreign = lines_not_utf8(text);
+        let not_utf8 = lines_not_utf8(text);
+        let count = not_utf8.len() as u64;
+        let foreign = if layout.encoding == Encoding::Windows1252 { lines_not_ascii(text) } else { not_utf8 };
         let mut parser = Self {
             text,
             layout,
@@ -237,8 +251,8 @@ impl<'a> Parser<'a> {
                 country: at(Column::Country),
             },
             texts: Texts::with_capacity(text.len() / TYPICAL_LINE_BYTES),
-            parsed: Parsed { not_utf8: foreign.len() as u64, ..Parsed::default() },
-            foreign: if layout.encoding == Encoding::Utf8 { foreign.into_iter() } else { Vec::new().into_iter() },
+            parsed: Parsed { refused: Refused::with_capacity(text.len() / 3), not_utf8: count, ..Parsed::default() },
+            foreign: foreign.into_iter(),
             next_foreign: None,
             date: DateMemo::default(),
             month: MonthMemo { expected: text.len() / TYPICAL_LINE_BYTES, ..MonthMemo::default() },
@@ -254,26 +268,42 @@ impl<'a> Parser<'a> {
         if fields.len() != self.layout.columns.fields && !self.fits(fields) {
             return self.refuse(start, end, Reason::Malformed);
         }
-        if self.is_foreign(start, end) {
+        let foreign = self.is_foreign(start, end);
+        if foreign && self.layout.encoding == Encoding::Utf8 {
             return self.refuse(start, end, Reason::BadEncoding);
         }
-        let text = self.text;
+        let record = fields.of(self.text);
         let ordered_at =
-            self.date.read(fields.get(text, self.positions.ordered_at), &self.layout.dates, &mut self.parsed.dates);
+            self.date.read(record.get(self.positions.ordered_at), &self.layout.dates, &mut self.parsed.dates);
         let line = RawLine {
-            invoice: fields.get(text, self.positions.invoice),
-            stock_code: fields.get(text, self.positions.stock_code),
-            quantity: fields.get(text, self.positions.quantity),
-            unit_price: fields.get(text, self.positions.unit_price),
-            customer_id: fields.get(text, self.positions.customer_id),
+            invoice: record.get(self.positions.invoice),
+            stock_code: record.get(self.positions.stock_code),
+            quantity: record.get(self.positions.quantity),
+            unit_price: record.get(self.positions.unit_price),
+            customer_id: record.get(self.positions.customer_id),
         };
         match self.rules.clean(&line, ordered_at, self.layout.mark, self.layout.latest) {
-            Ok(line) => self.accept(&line, fields),
+            Ok(line) if foreign => self.accept_foreign(&line, &record),
+            Ok(line) => {
+                let description = trimmed(record.get(self.positions.description));
+                self.accept(&line, description, trimmed(record.get(self.positions.country)));
+            }
             Err(reason) => self.refuse(start, end, reason),
         }
     }
 
-    /// Whether the record holds a line that should be UTF-8 and is not.
+    /// Accepts a line whose bytes are not text as they stand, value by value.
+    #[cold]
+    fn accept_foreign(&mut self, line: &OrderLine<'_>, record: &Record<'_>) {
+        let text = |bytes| self.layout.encoding.to_utf8(bytes);
+        let (invoice, stock_code, customer_id) = (text(line.invoice), text(line.stock_code), text(line.customer_id));
+        let description = text(trimmed(record.get(self.positions.description)));
+        let country = text(trimmed(record.get(self.positions.country)));
+        let line = OrderLine { invoice: &invoice, stock_code: &stock_code, customer_id: &customer_id, ..*line };
+        self.accept(&line, &description, &country);
+    }
+
+    /// Whether the record's bytes are not text as they stand.
     #[inline]
     fn is_foreign(&mut self, start: usize, end: usize) -> bool {
         // Malformed records leave theirs behind.
@@ -290,19 +320,18 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
-    fn accept(&mut self, line: &OrderLine<'_>, fields: &Fields) {
+    fn accept(&mut self, line: &OrderLine<'_>, description: &[u8], country: &[u8]) {
         let texts = &mut self.texts;
         let invoice = texts.invoice.code(line.invoice);
         let customer_id = texts.customer_id.code(line.customer_id);
-        let stock_code = texts.stock_code.code(line.stock_code);
-        let description = trimmed(fields.get(self.text, self.positions.description));
+        let stock_code = texts.stock_code.code_lately(line.stock_code);
         let guess = self.descriptions.get(stock_code as usize).copied();
         let described = texts.description.code_near(description, guess);
         match self.descriptions.get_mut(stock_code as usize) {
             Some(slot) => *slot = described,
             None => self.descriptions.push(described),
         }
-        let country = texts.country.code(trimmed(fields.get(self.text, self.positions.country)));
+        let country = texts.country.code(country);
         if self.last_invoice != Some((customer_id, invoice)) {
             self.last_invoice = Some((customer_id, invoice));
             self.parsed.invoice_hashes.push(xxh3_64_with_seed(line.invoice, xxh3_64_with_seed(line.customer_id, 0)));
@@ -319,13 +348,13 @@ impl<'a> Parser<'a> {
     }
 
     fn refuse(&mut self, start: usize, end: usize, reason: Reason) {
-        let refused = &mut self.parsed.refused;
         let line = self.text.get(start..end).unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, reason = "a chunk is far below 4 GiB")]
-        refused.raw.extend_from_slice(&(line.len() as u32).to_le_bytes());
-        refused.raw.extend_from_slice(line);
-        refused.line.push(self.parsed.lines);
-        refused.reason.push(reason);
+        if self.is_foreign(start, end) {
+            let text = self.layout.encoding.to_utf8(line);
+            self.parsed.refused.push(&text, self.parsed.lines, reason);
+        } else {
+            self.parsed.refused.push(line, self.parsed.lines, reason);
+        }
         self.parsed.counts.reject(reason);
     }
 
@@ -344,11 +373,6 @@ impl<'a> Parser<'a> {
 
     fn finish(mut self, tail: Option<usize>) -> Parsed {
         self.date.flush(&mut self.parsed.dates);
-        let plain = match self.layout.encoding {
-            Encoding::Windows1252 => self.text.is_ascii(),
-            Encoding::Detect | Encoding::Utf8 => self.parsed.not_utf8 == 0,
-        };
-        (self.texts.plain, self.parsed.refused.plain) = (plain, plain);
         self.parsed.texts = Arc::new(self.texts);
         if let Some(tail) = tail.filter(|_| self.parsed.not_utf8 > 0) {
             self.parsed.not_utf8 = lines_not_utf8(self.text.get(..tail).unwrap_or_default()).len() as u64;
@@ -360,10 +384,19 @@ impl<'a> Parser<'a> {
 
 /// Offsets at which lines stop being UTF-8: one a line.
 fn lines_not_utf8(text: &[u8]) -> Vec<usize> {
+    lines_with(text, |rest| std::str::from_utf8(rest).err().map(|error| error.valid_up_to()))
+}
+
+/// Offsets at which lines stop being ASCII: one a line.
+fn lines_not_ascii(text: &[u8]) -> Vec<usize> {
+    lines_with(text, |rest| (!rest.is_ascii()).then(|| rest.iter().position(|byte| !byte.is_ascii())).flatten())
+}
+
+/// The first place in each line that `find` finds in the text from there on.
+fn lines_with(text: &[u8], find: impl Fn(&[u8]) -> Option<usize>) -> Vec<usize> {
     let mut offsets = Vec::new();
     let mut from = 0;
-    while let Some(Err(error)) = text.get(from..).map(std::str::from_utf8) {
-        let at = from + error.valid_up_to();
+    while let Some(at) = text.get(from..).and_then(&find).map(|at| from + at) {
         offsets.push(at);
         let rest = text.get(at..).unwrap_or_default();
         from = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());

@@ -5,6 +5,9 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+/// Of tables of values seen lately.
+pub const LATELY_BITS: u32 = 11;
+
 /// The place of a value in a [`Dictionary`].
 pub type Code = u32;
 
@@ -16,6 +19,8 @@ pub struct Dictionary {
     ends: Vec<u32>,
     codes: HashTable<Entry>,
     last: Last,
+    /// Short values seen lately, each in the one place that its bits say: most are found there.
+    lately: Vec<Entry>,
 }
 
 /// The value that was asked for last, and where it is in the dictionary's bytes.
@@ -43,6 +48,12 @@ impl Dictionary {
         self.ends.len()
     }
 
+    /// Bytes of all values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Every value, by code.
     pub fn values(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -60,10 +71,15 @@ impl Dictionary {
     #[inline]
     pub fn code(&mut self, value: &[u8]) -> Code {
         let Last { code, start, end } = self.last;
-        if !self.is_empty() && same(self.bytes.get(start as usize..end as usize).unwrap_or_default(), value) {
+        if same(self.bytes.get(start as usize..end as usize).unwrap_or_default(), value) && !self.is_empty() {
             return code;
         }
-        let code = self.find_or_insert(value);
+        self.other_code(value)
+    }
+
+    #[inline(never)]
+    fn other_code(&mut self, value: &[u8]) -> Code {
+        let code = self.find_or_insert(Entry::of(value), value);
         let (start, end) = bounds(&self.ends, code);
         self.last = Last { code, start, end };
         code
@@ -74,44 +90,73 @@ impl Dictionary {
     pub fn code_near(&mut self, value: &[u8], guess: Option<Code>) -> Code {
         match guess {
             Some(code) if same(self.get(code), value) => code,
-            _ => self.find_or_insert(value),
+            _ => self.find_or_insert(Entry::of(value), value),
         }
     }
 
-    fn find_or_insert(&mut self, value: &[u8]) -> Code {
+    /// As [`Dictionary::code`], for short values that do not follow each other.
+    #[inline]
+    pub fn code_lately(&mut self, value: &[u8]) -> Code {
+        let entry = Entry::of(value);
+        if value.len() > Entry::SHORT {
+            return self.find_or_insert(entry, value);
+        }
+        let place = lately_place(entry.word);
+        match self.lately.get(place) {
+            Some(known) if known.is(&entry) => known.code,
+            _ => {
+                let code = self.find_or_insert(entry, value);
+                if self.lately.is_empty() {
+                    self.lately.resize(1 << LATELY_BITS, Entry::NONE);
+                }
+                if let Some(slot) = self.lately.get_mut(place) {
+                    *slot = Entry { code, ..entry };
+                }
+                code
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn find_or_insert(&mut self, new: Entry, value: &[u8]) -> Code {
         let Self { bytes, ends, codes, .. } = self;
-        let short = Short::of(value);
         let is_it = |entry: &Entry| {
-            entry.short == short && (value.len() <= Short::BYTES || same(value_at(bytes, ends, entry.code), value))
+            entry.is(&new) && (value.len() <= Entry::SHORT || same(value_at(bytes, ends, entry.code), value))
         };
-        if let Some(entry) = codes.find(short.hash(value), is_it) {
+        if let Some(entry) = codes.find(new.hash(value), is_it) {
             return entry.code;
         }
         #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
         let (code, end) = (ends.len() as Code, (bytes.len() + value.len()) as u32);
-        let hash_of = |entry: &Entry| entry.short.hash(value_at(bytes, ends, entry.code));
-        codes.insert_unique(short.hash(value), Entry { short, code }, hash_of);
+        let hash_of = |entry: &Entry| entry.hash(value_at(bytes, ends, entry.code));
+        codes.insert_unique(new.hash(value), Entry { code, ..new }, hash_of);
         bytes.extend_from_slice(value);
         ends.push(end);
         code
     }
 }
 
+/// The place of a word in a table of those seen lately, by multiplicative hashing (Knuth, The Art of Computer Programming 3,
+/// 6.4): the high bits of the product with the golden ratio.
+#[inline]
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "of LATELY_BITS bits")]
+pub const fn lately_place(word: u64) -> usize {
+    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - LATELY_BITS)) as usize
+}
+
+/// A value's length and first bytes, which are all that stock codes, invoices and customers have, and its code.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    short: Short,
+    word: u64,
+    length: u32,
     code: Code,
 }
 
-/// A value's length and first bytes: all that stock codes, invoices and customers have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Short {
-    word: u64,
-    length: u32,
-}
-
-impl Short {
-    const BYTES: usize = 8;
+impl Entry {
+    const SHORT: usize = 8;
+    /// Of no value.
+    const NONE: Self = Self { word: 0, length: u32::MAX, code: 0 };
 
     #[inline]
     fn of(value: &[u8]) -> Self {
@@ -123,13 +168,19 @@ impl Short {
             _ => value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
         };
         #[expect(clippy::cast_possible_truncation, reason = "a chunk's text is far below 4 GiB")]
-        Self { word, length: value.len() as u32 }
+        Self { word, length: value.len() as u32, code: 0 }
+    }
+
+    /// Whether the values, if they are short, are the same.
+    #[inline]
+    const fn is(&self, other: &Self) -> bool {
+        self.word == other.word && self.length == other.length
     }
 
     #[inline]
-    fn hash(self, value: &[u8]) -> u64 {
+    fn hash(&self, value: &[u8]) -> u64 {
         let hasher = FixedState::default();
-        if value.len() <= Self::BYTES { hasher.hash_one(self.word) } else { hasher.hash_one(value) }
+        if value.len() <= Self::SHORT { hasher.hash_one(self.word) } else { hasher.hash_one(value) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From files to accepted order lines in the lake: read, clean, encode, commit; each source at most once.
 
 mod chunk;
+mod delta;
 mod dictionary;
 mod encode;
 mod fingerprint;

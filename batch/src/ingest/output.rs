@@ -6,7 +6,8 @@ use data::lake::{FileSink, Lake, Table, WrittenFile};
 use parquet::file::writer::SerializedFileWriter;
 use tokio::runtime::Handle;
 
-use super::encode::{Column, FileLayout};
+use super::encode::FileLayout;
+use super::pages::ColumnPages;
 use crate::error::{Error, Result};
 
 /// A file is ended behind the row group that brings it here.
@@ -54,7 +55,7 @@ impl Output {
     ///
     /// # Errors
     /// When the storage refuses.
-    pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<Column>) -> Result<()> {
+    pub fn append(&mut self, partition: Option<String>, rows: u64, chunks: Vec<ColumnPages>) -> Result<()> {
         self.row_groups += 1;
         if !self.open.contains_key(&partition) {
             self.make_room()?;

@@ -19,15 +19,14 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::dictionary::{Code, Dictionary};
+use super::delta;
+use super::dictionary::{Code, Dictionary, LATELY_BITS, lately_place};
 use crate::hybrid::{self, Encoder};
 
 /// Distinct integers above which a column is written plain.
 const MOST_DISTINCT: usize = 1 << 15;
 /// On order lines as quick as LZ4, in half the space.
 const ZSTD_LEVEL: i32 = 1;
-/// Of the table of values seen lately.
-const LATELY_BITS: u32 = 11;
 /// Longest text kept as a column's minimum or maximum.
 const STATISTICS_BYTES: usize = 64;
 
@@ -47,17 +46,29 @@ impl ColumnPages {
     }
 }
 
-/// A text column: runs of the codes of values in `texts`, which are UTF-8.
+/// The values of a column's rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Column<'a, T> {
+    Each(&'a [T]),
+    /// Each with how often it comes.
+    Runs(&'a [(T, u32)]),
+}
+
+impl<'a, T: Copy> Column<'a, T> {
+    fn rows(self) -> usize {
+        match self {
+            Self::Each(values) => values.len(),
+            Self::Runs(runs) => runs.iter().map(|(_, times)| *times as usize).sum(),
+        }
+    }
+}
+
+/// A text column: the codes of values in `texts`, which are UTF-8.
 ///
 /// # Errors
 /// When there are more rows than a page can count.
-pub fn texts(
-    column: &ColumnDescPtr,
-    texts: &Dictionary,
-    rows: usize,
-    runs: impl Iterator<Item = (Code, u32)>,
-) -> Result<ColumnPages> {
-    let mut plain = Vec::new();
+pub fn texts(descriptor: &ColumnDescPtr, texts: &Dictionary, codes: Column<'_, Code>) -> Result<ColumnPages> {
+    let mut plain = Vec::with_capacity(texts.bytes() + size_of::<u32>() * texts.len());
     for value in texts.values() {
         plain.extend_from_slice(&count(value.len())?.to_le_bytes());
         plain.extend_from_slice(value);
@@ -67,50 +78,75 @@ pub fn texts(
     };
     let statistics =
         Statistics::byte_array(short(texts.values().min()), short(texts.values().max()), None, Some(0), false);
-    dictionary_column(column, (plain, texts.len()), rows, runs, statistics)
+    dictionary_column(descriptor, (plain, texts.len()), codes, statistics)
 }
 
-/// A column of 64-bit integers, by runs.
+/// A column of 64-bit integers.
 ///
 /// # Errors
 /// When there are more rows than a page can count.
-pub fn integers(
-    column: &ColumnDescPtr,
-    rows: usize,
-    mut runs: impl Iterator<Item = (i64, u32)> + Clone,
-) -> Result<ColumnPages> {
-    let statistics = |least, most| Statistics::int64(least, most, None, Some(0), false);
+pub fn integers(descriptor: &ColumnDescPtr, column: Column<'_, i64>) -> Result<ColumnPages> {
     let mut distinct = Integers::default();
-    let all = runs.clone();
-    let mut codes = Vec::with_capacity(rows);
-    let few = runs.try_for_each(|(value, _)| {
-        codes.push(distinct.code(value));
-        (distinct.values.len() <= MOST_DISTINCT).then_some(())
-    });
-    if few.is_none() {
-        let mut data = Data::new(rows, 8 * rows)?;
-        all.clone().for_each(|(value, times)| (0..times).for_each(|_| data.body.extend(value.to_le_bytes())));
-        let values = || all.clone().map(|(value, _)| value);
-        let statistics = statistics(values().min(), values().max());
-        return column_chunk(column, None, vec![data], Encoding::PLAIN, statistics);
+    let written = match column {
+        Column::Each(values) => distinct.codes(values.iter().copied()).map(|codes| (codes, &[][..])),
+        Column::Runs(runs) => distinct.codes(runs.iter().map(|(value, _)| *value)).map(|codes| (codes, runs)),
+    };
+    let Some((codes, runs)) = written else { return plain_integers(descriptor, column) };
+    let values = &distinct.values;
+    let statistics = integer_statistics(values.iter().copied());
+    let dictionary = (values.iter().flat_map(|value| value.to_le_bytes()).collect(), values.len());
+    if let Column::Each(_) = column {
+        return dictionary_column(descriptor, dictionary, Column::Each(&codes), statistics);
     }
-    let statistics = statistics(distinct.values.iter().min().copied(), distinct.values.iter().max().copied());
-    let plain = distinct.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let runs = codes.into_iter().zip(all.map(|(_, times)| times));
-    dictionary_column(column, (plain, distinct.values.len()), rows, runs, statistics)
+    let runs: Vec<(Code, u32)> = codes.into_iter().zip(runs.iter().map(|(_, times)| *times)).collect();
+    dictionary_column(descriptor, dictionary, Column::Runs(&runs), statistics)
 }
+
+fn plain_integers(descriptor: &ColumnDescPtr, column: Column<'_, i64>) -> Result<ColumnPages> {
+    let mut data = Data::new(column.rows(), size_of::<i64>() * column.rows())?;
+    let statistics = match column {
+        Column::Each(values) => {
+            data.body.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            integer_statistics(values.iter().copied())
+        }
+        Column::Runs(runs) => {
+            let each = runs.iter().flat_map(|(value, times)| std::iter::repeat_n(*value, *times as usize));
+            data.body.extend(each.flat_map(i64::to_le_bytes));
+            integer_statistics(runs.iter().map(|(value, _)| *value))
+        }
+    };
+    column_chunk(descriptor, None, vec![data], Encoding::PLAIN, statistics)
+}
+
+/// A column of 64-bit integers that grow in small steps.
+///
+/// # Errors
+/// When there are more rows than a page can count.
+pub fn growing_integers(descriptor: &ColumnDescPtr, values: &[i64]) -> Result<ColumnPages> {
+    let mut data = Data::new(values.len(), values.len())?;
+    if delta::encode(values, &mut data.body).is_none() {
+        return plain_integers(descriptor, Column::Each(values));
+    }
+    let statistics = integer_statistics(values.iter().copied());
+    column_chunk(descriptor, None, vec![data], Encoding::DELTA_BINARY_PACKED, statistics)
+}
+
+fn integer_statistics(values: impl Iterator<Item = i64> + Clone) -> Statistics {
+    Statistics::int64(values.clone().min(), values.max(), None, Some(0), false)
+}
+
 /// A text column that is compressed instead: `PLAIN` values, for each page with the number of them.
 ///
 /// # Errors
 /// When there are more rows than a page can count.
-pub fn compressed_texts(column: &ColumnDescPtr, pages: &[(&[u8], usize)]) -> Result<ColumnPages> {
+pub fn compressed_texts(descriptor: &ColumnDescPtr, pages: &[(&[u8], usize)]) -> Result<ColumnPages> {
     let pages = pages.iter().map(|(plain, rows)| {
         let mut data = Data::new(*rows, plain.len())?;
         data.body.extend_from_slice(plain);
         data.compress()
     });
     let statistics = Statistics::byte_array(None, None, None, Some(0), false);
-    column_chunk(column, None, pages.collect::<Result<_>>()?, Encoding::PLAIN, statistics)
+    column_chunk(descriptor, None, pages.collect::<Result<_>>()?, Encoding::PLAIN, statistics)
 }
 
 /// A data page: definition levels, then the values.
@@ -140,23 +176,27 @@ impl Data {
 
 /// A column of values out of a dictionary: its plain values and how many they are.
 fn dictionary_column(
-    column: &ColumnDescPtr,
+    descriptor: &ColumnDescPtr,
     dictionary: (Vec<u8>, usize),
-    rows: usize,
-    runs: impl Iterator<Item = (Code, u32)>,
+    codes: Column<'_, Code>,
     statistics: Statistics,
 ) -> Result<ColumnPages> {
     let width = hybrid::bit_width(dictionary.1);
-    let mut data = Data::new(rows, rows * width as usize / 8)?;
+    let mut data = Data::new(codes.rows(), codes.rows() * width as usize / 8)?;
     data.body.push(u8::try_from(width).unwrap_or(u8::MAX));
     let mut encoder = Encoder::new(width, data.body);
-    runs.for_each(|(code, times)| encoder.push(code, times));
-    data.body = encoder.finish();
-    column_chunk(column, Some(dictionary), vec![data], Encoding::RLE_DICTIONARY, statistics)
+    data.body = match codes {
+        Column::Each(codes) => encoder.encode(codes),
+        Column::Runs(runs) => {
+            runs.iter().for_each(|(code, times)| encoder.push(*code, *times));
+            encoder.finish()
+        }
+    };
+    column_chunk(descriptor, Some(dictionary), vec![data], Encoding::RLE_DICTIONARY, statistics)
 }
 
 fn column_chunk(
-    column: &ColumnDescPtr,
+    descriptor: &ColumnDescPtr,
     dictionary: Option<(Vec<u8>, usize)>,
     pages: Vec<Data>,
     encoding: Encoding,
@@ -200,7 +240,7 @@ fn column_chunk(
         data_offset.get_or_insert(at);
     }
     let bytes = Bytes::from(sink.into_inner()?);
-    let metadata = ColumnChunkMetaData::builder(column.clone())
+    let metadata = ColumnChunkMetaData::builder(descriptor.clone())
         .set_encodings(encodings)
         .set_compression(if compressed {
             Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?)
@@ -236,45 +276,55 @@ fn offset(number: u64) -> Result<i64> {
 /// Distinct integers, numbered as they come.
 struct Integers {
     values: Vec<i64>,
-    codes: HashTable<(i64, Code)>,
+    places: HashTable<(i64, Code)>,
     /// Values seen lately, each in the one place that its bits say: most are found there.
-    lately: Vec<Option<(i64, Code)>>,
+    lately: Vec<(i64, Code)>,
 }
 
 impl Default for Integers {
     fn default() -> Self {
-        Self { values: Vec::new(), codes: HashTable::new(), lately: vec![None; 1 << LATELY_BITS] }
+        Self { values: Vec::new(), places: HashTable::new(), lately: vec![(0, Code::MAX); 1 << LATELY_BITS] }
     }
 }
 
 impl Integers {
-    #[inline]
-    fn code(&mut self, value: i64) -> Code {
-        // Multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4): by the golden ratio, the high bits.
-        let place = value.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - LATELY_BITS);
-        #[expect(clippy::cast_possible_truncation, reason = "of LATELY_BITS bits")]
-        let place = place as usize;
-        if let Some(Some((known, code))) = self.lately.get(place)
-            && *known == value
-        {
-            return *code;
+    /// The code of each of `values`; `None` when too many of them are distinct.
+    fn codes(&mut self, values: impl ExactSizeIterator<Item = i64>) -> Option<Vec<Code>> {
+        let mut codes = Vec::with_capacity(values.len());
+        for value in values {
+            codes.push(self.code(value));
+            if self.values.len() > MOST_DISTINCT {
+                return None;
+            }
         }
-        let code = self.find_or_insert(value);
-        if let Some(slot) = self.lately.get_mut(place) {
-            *slot = Some((value, code));
-        }
-        code
+        Some(codes)
     }
 
+    #[inline]
+    fn code(&mut self, value: i64) -> Code {
+        let place = lately_place(value.cast_unsigned());
+        match self.lately.get(place) {
+            Some((known, code)) if *known == value && *code != Code::MAX => *code,
+            _ => {
+                let code = self.find_or_insert(value);
+                if let Some(slot) = self.lately.get_mut(place) {
+                    *slot = (value, code);
+                }
+                code
+            }
+        }
+    }
+
+    #[inline(never)]
     fn find_or_insert(&mut self, value: i64) -> Code {
-        let Self { values, codes, .. } = self;
+        let Self { values, places, .. } = self;
         let hash = |value: i64| FixedState::default().hash_one(value);
-        if let Some((_, code)) = codes.find(hash(value), |(known, _)| *known == value) {
+        if let Some((_, code)) = places.find(hash(value), |(known, _)| *known == value) {
             return *code;
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most MOST_DISTINCT")]
         let code = values.len() as Code;
-        codes.insert_unique(hash(value), (value, code), |(known, _)| hash(*known));
+        places.insert_unique(hash(value), (value, code), |(known, _)| hash(*known));
         values.push(value);
         code
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use data::Rules;
 
 use super::chunk::{Parsed, parse};
-use super::encode::{Column, FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
+use super::encode::{FileLayout, Piece, RefusedPiece, encode_orders, encode_refused};
+use super::pages::ColumnPages;
 use crate::csv::dialect::Layout;
 
 /// How often to look whether a thread has panicked while waiting for answers.
@@ -31,7 +32,7 @@ pub enum Answer {
 pub struct RowGroup {
     pub partition: Option<String>,
     pub rows: u64,
-    pub chunks: parquet::errors::Result<Vec<Column>>,
+    pub chunks: parquet::errors::Result<Vec<ColumnPages>>,
 }
 
 /// What all jobs of one source share.
@@ -112,7 +113,6 @@ fn work(queue: &Mutex<Receiver<Job>>, reply: &SyncSender<Answer>, shared: &Share
 }
 
 fn answer(job: Job, shared: &Shared) -> Answer {
-    let encoding = shared.layout.encoding;
     match job {
         Job::Parse { ticket, text, from, last } => {
             let parsed = Box::new(parse(text.get(from..).unwrap_or_default(), last, &shared.layout, &shared.rules));
@@ -120,12 +120,12 @@ fn answer(job: Job, shared: &Shared) -> Answer {
         }
         Job::EncodeOrders { ticket, partition, pieces } => {
             let rows = pieces.iter().map(|piece| piece.rows.len() as u64).sum();
-            let chunks = encode_orders(&pieces, &shared.source, encoding, &shared.orders);
+            let chunks = encode_orders(&pieces, &shared.source, &shared.orders);
             Answer::Encoded { ticket, group: RowGroup { partition: Some(partition), rows, chunks } }
         }
         Job::EncodeRefused { ticket, pieces } => {
             let rows = pieces.iter().map(|piece| piece.refused.line.len() as u64).sum();
-            let chunks = encode_refused(&pieces, &shared.source, encoding, &shared.refused);
+            let chunks = encode_refused(&pieces, &shared.source, &shared.refused);
             Answer::Encoded { ticket, group: RowGroup { partition: None, rows, chunks } }
         }
     }

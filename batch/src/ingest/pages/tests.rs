@@ -33,14 +33,14 @@ fn values(file: &SerializedFileReader<Bytes>) -> Vec<Field> {
     rows.map(|row| row.expect("a row").into_columns().remove(0).1).collect()
 }
 
-fn column(file: &SerializedFileReader<Bytes>) -> &ColumnChunkMetaData {
+fn chunk_of(file: &SerializedFileReader<Bytes>) -> &ColumnChunkMetaData {
     file.metadata().row_group(0).column(0)
 }
 
 fn text_file(of: &[&str]) -> SerializedFileReader<Bytes> {
     let mut dictionary = Dictionary::default();
     let codes: Vec<Code> = of.iter().map(|value| dictionary.code(value.as_bytes())).collect();
-    file(TEXT, |column| texts(column, &dictionary, codes.len(), codes.iter().map(|code| (*code, 1))))
+    file(TEXT, |column| texts(column, &dictionary, Column::Each(&codes)))
 }
 
 fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
@@ -52,7 +52,7 @@ fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
 }
 
 fn integer_file(of: &[i64]) -> SerializedFileReader<Bytes> {
-    file(INTEGER, |column| integers(column, of.len(), of.iter().map(|value| (*value, 1))))
+    file(INTEGER, |column| integers(column, Column::Each(of)))
 }
 
 fn read_integers(file: &SerializedFileReader<Bytes>) -> Vec<i64> {
@@ -64,7 +64,7 @@ fn read_integers(file: &SerializedFileReader<Bytes>) -> Vec<i64> {
 }
 
 fn extremes(file: &SerializedFileReader<Bytes>) -> (Option<&[u8]>, Option<&[u8]>) {
-    let statistics = column(file).statistics().expect("statistics");
+    let statistics = chunk_of(file).statistics().expect("statistics");
     assert_eq!(statistics.null_count_opt(), Some(0));
     (statistics.min_bytes_opt(), statistics.max_bytes_opt())
 }
@@ -81,7 +81,7 @@ fn texts_read_back() {
     for case in cases {
         let file = text_file(case);
         assert_eq!(read_texts(&file), case);
-        assert_eq!(column(&file).column_type(), Type::BYTE_ARRAY);
+        assert_eq!(chunk_of(&file).column_type(), Type::BYTE_ARRAY);
         let (least, most) =
             (case.iter().min().map(|text| text.as_bytes()), case.iter().max().map(|text| text.as_bytes()));
         assert_eq!(extremes(&file), (least, most));
@@ -102,7 +102,7 @@ fn compressed_texts_read_back_from_every_page() {
     let of: Vec<(&[u8], usize)> = plain.iter().map(Vec::as_slice).zip(pages.map(<[&str]>::len)).collect();
     let file = file(TEXT, |column| compressed_texts(column, &of));
     assert_eq!(read_texts(&file), pages.concat());
-    assert!(column(&file).compressed_size() < column(&file).uncompressed_size() / 4);
+    assert!(chunk_of(&file).compressed_size() < chunk_of(&file).uncompressed_size() / 4);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn many_distinct_integers_are_written_plain() {
         let of: Vec<i64> = (0..distinct).map(|value| value * 7_919 - 1_000_000).chain([-1_000_000; 9]).collect();
         let file = integer_file(&of);
         assert_eq!(read_integers(&file), of);
-        assert_eq!(column(&file).dictionary_page_offset().is_some(), has_dictionary, "{distinct}");
+        assert_eq!(chunk_of(&file).dictionary_page_offset().is_some(), has_dictionary, "{distinct}");
     }
 }
 
@@ -146,6 +146,21 @@ proptest! {
         let texts: Vec<&str> = runs.iter().flat_map(|(text, _, n)| std::iter::repeat_n(text.as_str(), *n)).collect();
         prop_assert_eq!(read_texts(&text_file(&texts)), texts);
         let integers: Vec<i64> = runs.iter().flat_map(|(_, value, n)| std::iter::repeat_n(*value, *n)).collect();
-        prop_assert_eq!(read_integers(&integer_file(&integers)), integers);
+        prop_assert_eq!(read_integers(&integer_file(&integers)), integers.clone());
+        let runs: Vec<(i64, u32)> = runs.iter().map(|(_, value, n)| (*value, u32::try_from(*n).expect("few"))).collect();
+        let by_runs = file(INTEGER, |column| super::integers(column, Column::Runs(&runs)));
+        prop_assert_eq!(read_integers(&by_runs), integers.clone());
+        let by_steps = file(INTEGER, |column| growing_integers(column, &integers));
+        prop_assert_eq!(read_integers(&by_steps), integers);
+    }
+
+    #[test]
+    fn growing_integers_read_back(first in 0_i64..1 << 40, steps in prop::collection::vec(0_i64..300, 0..600)) {
+        let of: Vec<i64> = std::iter::once(first).chain(steps.iter().scan(first, |at, step| {
+            *at += step;
+            Some(*at)
+        })).collect();
+        let file = file(INTEGER, |column| growing_integers(column, &of));
+        prop_assert_eq!(read_integers(&file), of);
     }
 }
