@@ -77,6 +77,7 @@ pub fn compute(orders: &Snapshot, threads: usize, runtime: &Handle) -> Result<Cu
             while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 fold_file(orders, file, &mut fold, runtime)?;
             }
+            fold.settle();
             Ok(fold)
         };
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();

@@ -3,7 +3,6 @@
 use data::lake::SourceRow;
 use data::merge::{CustomerHash, InvoiceHash};
 use data::{EventTime, Money};
-use hashbrown::HashTable;
 
 use super::Customers;
 use super::lines::{Lines, Texts};
@@ -16,12 +15,11 @@ struct Totals {
     first: i64,
     last: i64,
     country: u32,
-    invoices: i64,
 }
 
 impl Default for Totals {
     fn default() -> Self {
-        Self { monetary: 0, first: i64::MAX, last: i64::MIN, country: 0, invoices: 0 }
+        Self { monetary: 0, first: i64::MAX, last: i64::MIN, country: 0 }
     }
 }
 
@@ -68,9 +66,7 @@ impl Fold {
                 }
             }
             let invoice = self.hashes[customer as usize].invoice(lines.invoice.get(span.invoice));
-            if self.invoices.insert(customer, invoice) {
-                totals.invoices += 1;
-            }
+            self.invoices.add(invoice, customer);
         });
     }
 
@@ -111,63 +107,90 @@ impl Fold {
                 (ours.last, ours.country) = (theirs.last, country);
             }
         }
-        self.invoices.reserve(other.invoices.0.len());
-        for (customer, invoice) in other.invoices.0 {
-            let customer = renumbered[customer as usize];
-            if self.invoices.insert(customer, invoice) {
-                self.totals[customer as usize].invoices += 1;
-            }
-        }
+        let theirs = other.invoices.entries.into_iter();
+        self.invoices.entries.extend(theirs.map(|(invoice, customer)| (invoice, renumbered[customer as usize])));
+        self.invoices.settle();
+    }
+
+    /// To be called when all lines were added, on the thread that did so.
+    pub fn settle(&mut self) {
+        self.invoices.settle();
     }
 
     /// Customers with a purchase, sorted by id; `None` when the revenue leaves 18 digits.
     pub fn finish(self) -> Option<Customers> {
-        #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
-        let mut order: Vec<u32> = (0..self.ids.len() as u32).collect();
-        order.sort_unstable_by(|one, other| self.ids.get(*one).cmp(self.ids.get(*other)));
+        let mut counts = vec![0; self.ids.len()];
+        self.invoices.entries.iter().for_each(|(_, customer)| counts[*customer as usize] += 1);
+        let order = self.by_id();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut customers = Customers { lines: self.lines, archived: self.archived, ..Customers::default() };
         let mut revenue = Money::ZERO;
         for code in order {
             let totals = self.totals[code as usize];
             let monetary = Money::from_raw(i64::try_from(totals.monetary).ok()?);
-            if totals.invoices == 0 {
+            let invoices = counts[code as usize];
+            if invoices == 0 {
                 customers.netted.push((text(self.ids.get(code)), monetary));
                 continue;
             }
             revenue = revenue.checked_add(monetary)?;
             customers.id.push(text(self.ids.get(code)));
-            customers.frequency.push(totals.invoices);
+            customers.frequency.push(invoices);
             customers.monetary.push(monetary);
             customers.first_order_at.push(EventTime::from_micros(totals.first));
             customers.last_order_at.push(EventTime::from_micros(totals.last));
             customers.country.push(text(self.countries.get(totals.country)));
         }
-        customers.invoices = self.invoices.0.into_iter().map(|(_, invoice)| invoice).collect();
-        customers.invoices.sort_unstable();
+        customers.invoices = self.invoices.entries.into_iter().map(|(invoice, _)| invoice).collect();
         Some(customers)
+    }
+
+    /// Codes of customers, sorted by id.
+    fn by_id(&self) -> impl Iterator<Item = u32> + use<> {
+        // Most ids differ in their first bytes, and those compare as one number.
+        let beginning = |id: &[u8]| {
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(bytes)
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "codes are 32-bit")]
+        let mut order: Vec<(u64, u32)> =
+            self.ids.values().enumerate().map(|(code, id)| (beginning(id), code as u32)).collect();
+        order.sort_unstable_by(|one, other| {
+            one.0.cmp(&other.0).then_with(|| self.ids.get(one.1).cmp(self.ids.get(other.1)))
+        });
+        order.into_iter().map(|(_, code)| code)
     }
 }
 
-/// The distinct invoices of each customer: 16 bytes an invoice. They find one another by their own hash.
+/// The distinct invoices of each customer: 16 bytes an invoice.
 #[derive(Debug, Default)]
-struct Invoices(HashTable<(u32, InvoiceHash)>);
+struct Invoices {
+    entries: Vec<(InvoiceHash, u32)>,
+    /// So many of them are sorted, and each is there once.
+    settled: usize,
+}
 
 impl Invoices {
-    /// So that entries of another such table, which come in the order of their hashes, do not crowd together.
-    fn reserve(&mut self, more: usize) {
-        self.0.reserve(more, |known| known.1.0);
+    const FEW: usize = 1 << 16;
+
+    #[inline]
+    fn add(&mut self, invoice: InvoiceHash, customer: u32) {
+        let entry = (invoice, customer);
+        if self.entries.last() == Some(&entry) {
+            return;
+        }
+        // Memory must grow with invoices, not with lines, whatever the order of the lines.
+        if self.entries.len() >= Self::FEW.max(2 * self.settled) {
+            self.settle();
+        }
+        self.entries.push(entry);
     }
 
-    /// Whether the invoice is new.
-    fn insert(&mut self, customer: u32, invoice: InvoiceHash) -> bool {
-        let entry = (customer, invoice);
-        match self.0.entry(invoice.0, |known| *known == entry, |known| known.1.0) {
-            hashbrown::hash_table::Entry::Occupied(_) => false,
-            hashbrown::hash_table::Entry::Vacant(slot) => {
-                slot.insert(entry);
-                true
-            }
-        }
+    fn settle(&mut self) {
+        // The stable sort merges what is sorted already.
+        self.entries.sort();
+        self.entries.dedup();
+        self.settled = self.entries.len();
     }
 }

@@ -35,6 +35,7 @@ fn fold(parts: &[Vec<Line>]) -> Option<Customers> {
     for part in parts {
         let mut fold = Fold::default();
         part.chunks(3).for_each(|lines| fold.add(&Lines::of_batch(&batch(lines)).expect("lines")));
+        fold.settle();
         whole.merge(fold);
     }
     whole.finish()

@@ -103,11 +103,29 @@ impl FileEncoder {
     }
 
     pub(super) async fn put(self, lake: &Lake) -> Result<WrittenFile> {
+        self.finish()?.put(lake).await
+    }
+
+    /// Encodes what is left.
+    pub(super) fn finish(self) -> Result<EncodedFile> {
         let Self { table, path, partition, writer, rows } = self;
-        let encoded = writer.into_inner().map_err(Error::file(table, &path))?;
-        let bytes = encoded.len() as u64;
-        lake.store.put(&lake.object_path(table, &path), encoded.into()).await.map_err(Error::storage(table))?;
-        Ok(WrittenFile::new(path, bytes, partition, rows))
+        let bytes = writer.into_inner().map_err(Error::file(table, &path))?;
+        Ok(EncodedFile { table, written: WrittenFile::new(path, bytes.len() as u64, partition, rows), bytes })
+    }
+}
+
+/// A whole data file that is not in the lake yet.
+pub(super) struct EncodedFile {
+    table: Table,
+    written: WrittenFile,
+    bytes: Vec<u8>,
+}
+
+impl EncodedFile {
+    pub(super) async fn put(self, lake: &Lake) -> Result<WrittenFile> {
+        let path = lake.object_path(self.table, &self.written.path);
+        lake.store.put(&path, self.bytes.into()).await.map_err(Error::storage(self.table))?;
+        Ok(self.written)
     }
 }
 

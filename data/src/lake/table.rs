@@ -10,6 +10,7 @@ use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use tokio::task::spawn_blocking;
 
 use super::files::{FileEncoder, FileHandle, WrittenFile};
 use super::{Error, Lake, Result, Table, damage};
@@ -291,9 +292,15 @@ impl Snapshot {
     /// # Errors
     /// When the rows do not fit or the storage refuses.
     pub async fn write(&self, batch: &RecordBatch, month: Option<Month>) -> Result<WrittenFile> {
-        let mut file = FileEncoder::new(self.table, month)?;
-        file.write(batch)?;
-        self.put(file).await
+        let (table, batch) = (self.table, batch.clone());
+        // Several tables are encoded at once, each on a thread of its own.
+        let encoded = spawn_blocking(move || {
+            let mut file = FileEncoder::new(table, month)?;
+            file.write(&batch)?;
+            file.finish()
+        });
+        let encoded = encoded.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        encoded.put(&self.lake).await
     }
 
     /// Replaces every row by those of `batch`, in one commit; in none when there are no rows before and after.
