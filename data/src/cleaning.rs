@@ -34,6 +34,26 @@ pub struct OrderLine<'a> {
     pub ordered_at: EventTime,
 }
 
+/// What the cleaning rule says of all lines of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whether the invoice is a cancellation to be netted.
+    cancelled: Result<bool, Reason>,
+    has_customer: bool,
+    ordered_at: Result<EventTime, Reason>,
+}
+
+/// The numbers of an accepted line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Pieces; negative only for a netted cancellation.
+    pub quantity: i64,
+    pub unit_price: Money,
+    /// `quantity × unit_price`.
+    pub amount: Money,
+    pub ordered_at: EventTime,
+}
+
 /// No line is worth more: a slip of the keyboard must not bring sums near the 18 digits that they can have.
 const LARGEST_AMOUNT: Money = Money::from_raw(1_000_000_000_000 * UNIT);
 
@@ -178,31 +198,69 @@ impl Rules {
         mark: DecimalMark,
         latest: EventTime,
     ) -> Result<OrderLine<'a>, Reason> {
-        let invoice = trimmed(line.invoice);
-        let stock_code = trimmed(line.stock_code);
-        let cancelled = self.check_invoice(invoice)?;
+        let head = self.head(line.invoice, line.customer_id, ordered_at, latest);
+        let Figures { quantity, unit_price, amount, ordered_at } =
+            self.figures(&head, line.stock_code, line.quantity, line.unit_price, mark)?;
+        Ok(OrderLine {
+            invoice: trimmed(line.invoice),
+            stock_code: trimmed(line.stock_code),
+            customer_id: customer_id(line.customer_id).unwrap_or_default(),
+            quantity,
+            unit_price,
+            amount,
+            ordered_at,
+        })
+    }
+
+    /// Judges what all lines of an order share: the first half of [`Rules::clean`].
+    #[must_use]
+    pub fn head(&self, invoice: &[u8], customer: &[u8], ordered_at: Option<EventTime>, latest: EventTime) -> Head {
+        Head {
+            cancelled: self.check_invoice(trimmed(invoice)),
+            has_customer: customer_id(customer).is_some(),
+            ordered_at: match ordered_at {
+                None => Err(Reason::BadDate),
+                Some(at) if at > latest => Err(Reason::FutureDate),
+                Some(at) => Ok(at),
+            },
+        }
+    }
+
+    /// Accepts a line of an order, or says why not: the second half of [`Rules::clean`].
+    ///
+    /// # Errors
+    /// The first [`Reason`] that applies.
+    #[inline]
+    pub fn figures(
+        &self,
+        head: &Head,
+        stock_code: &[u8],
+        quantity: &[u8],
+        unit_price: &[u8],
+        mark: DecimalMark,
+    ) -> Result<Figures, Reason> {
+        let cancelled = head.cancelled?;
         if self.excludes(stock_code) {
             return Err(Reason::ExcludedStockCode);
         }
-        let customer_id = customer_id(line.customer_id).ok_or(Reason::MissingCustomer)?;
-        let quantity = parse_quantity(line.quantity, mark).ok_or(Reason::BadQuantity)?;
+        if !head.has_customer {
+            return Err(Reason::MissingCustomer);
+        }
+        let quantity = parse_quantity(quantity, mark).ok_or(Reason::BadQuantity)?;
         if cancelled && quantity >= 0 {
             return Err(Reason::Cancellation);
         }
         if !cancelled && quantity <= 0 {
             return Err(Reason::NonPositiveQuantity);
         }
-        let unit_price = parse_money(line.unit_price, mark).ok_or(Reason::BadPrice)?;
+        let unit_price = parse_money(unit_price, mark).ok_or(Reason::BadPrice)?;
         if unit_price <= Money::ZERO {
             return Err(Reason::NonPositivePrice);
         }
-        let ordered_at = ordered_at.ok_or(Reason::BadDate)?;
-        if ordered_at > latest {
-            return Err(Reason::FutureDate);
-        }
+        let ordered_at = head.ordered_at?;
         let plausible = |amount: &Money| amount.raw().unsigned_abs() <= LARGEST_AMOUNT.raw().unsigned_abs();
         let amount = unit_price.times(quantity).filter(plausible).ok_or(Reason::AmountOverflow)?;
-        Ok(OrderLine { invoice, stock_code, customer_id, quantity, unit_price, amount, ordered_at })
+        Ok(Figures { quantity, unit_price, amount, ordered_at })
     }
 
     /// Whether `invoice` is a cancellation to be netted.
@@ -225,7 +283,7 @@ impl Rules {
 
     fn excludes(&self, stock_code: &[u8]) -> bool {
         !self.exclude_stock_codes.is_empty()
-            && std::str::from_utf8(stock_code).is_ok_and(|code| self.exclude_stock_codes.contains(code))
+            && std::str::from_utf8(trimmed(stock_code)).is_ok_and(|code| self.exclude_stock_codes.contains(code))
     }
 }
 

@@ -115,7 +115,10 @@ impl Lines {
     }
 
     /// As their pages are; `None` where another program wrote them in another form.
-    fn of_pages(handle: &Arc<FileHandle>, group: &RowGroupMetaData, with_source: bool) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its columns are of different lengths.
+    pub fn of_pages(handle: &Arc<FileHandle>, group: &RowGroupMetaData, with_source: bool) -> Result<Option<Self>> {
         let text = |name| pages::texts(handle, group, name);
         let (Some(customer_id), Some(invoice), Some(country)) =
             (text("customer_id")?, text("invoice")?, text("country")?)

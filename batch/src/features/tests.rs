@@ -1,8 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Decimal64Array, RecordBatch, StringDictionaryBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Decimal64Array, RecordBatch, StringArray, StringDictionaryBuilder, TimestampMicrosecondArray,
+    new_null_array,
+};
 use arrow::datatypes::Int32Type;
+use data::lake::{FileHandle, Table, money_column, times_column};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
 
 use super::lines::Lines;
@@ -66,6 +74,69 @@ fn expected(lines: &[Line]) -> Customers {
     }
     customers.invoices.sort_unstable();
     customers
+}
+
+/// A file of `orders` with row groups of up to a hundred lines.
+fn file(lines: &[Line], properties: WriterPropertiesBuilder) -> FileHandle {
+    let schema = Arc::new(Table::Orders.file_schema());
+    let texts = |of: &dyn Fn(&Line) -> String| -> ArrayRef {
+        Arc::new(lines.iter().map(|line| Some(of(line))).collect::<StringArray>())
+    };
+    let columns = schema.fields().iter().map(|field| match (field.name().as_str(), field.data_type()) {
+        ("customer_id", _) => texts(&|line| format!("U{}", line.0)),
+        ("invoice", _) => texts(&|line| line.1.to_string()),
+        ("country", _) => texts(&|line| format!("country {}", line.3)),
+        ("source", _) => texts(&|line| format!("kafka://{}", line.1 % 2)),
+        ("amount", _) => money_column(&lines.iter().map(|line| Money::from_raw(line.2)).collect::<Vec<_>>()),
+        ("ordered_at", _) => times_column(lines.iter().map(|line| EventTime::from_micros(line.4))),
+        (_, kind) => new_null_array(kind, lines.len()),
+    });
+    let batch = RecordBatch::try_new(schema.clone(), columns.collect()).expect("columns of the table");
+    let mut file = tempfile::tempfile().expect("a file");
+    let properties = properties.set_max_row_group_row_count(Some(100)).build();
+    let mut writer = ArrowWriter::try_new(&mut file, schema, Some(properties)).expect("a writer");
+    writer.write(&batch).expect("rows");
+    writer.close().expect("a file");
+    FileHandle::Local(Arc::new(file))
+}
+
+/// Customers of a file, and of how many of its row groups the pages were read.
+fn read(handle: &FileHandle) -> (Option<Customers>, usize) {
+    let mut fold = Fold::default();
+    lines::each_row_group(handle.clone(), |lines| fold.add(&lines)).expect("lines");
+    fold.settle();
+    let file = SerializedFileReader::new(handle.clone()).expect("a file");
+    let groups = file.metadata().row_groups();
+    let by_pages =
+        groups.iter().filter(|group| Lines::of_pages(&Arc::new(handle.clone()), group, true).expect("pages").is_some());
+    let by_pages = by_pages.count();
+    (fold.finish(), by_pages)
+}
+
+#[test]
+fn files_of_other_forms_are_read_to_the_same_result() {
+    // Beyond the 1,024 rows at which Arrow's writer looks whether a page is full.
+    let lines: Vec<Line> = (0..5_000_u32)
+        .map(|row| {
+            let invoice = u8::try_from(row / 23 % 200).expect("small");
+            (invoice / 3, invoice, i64::from(row % 97) * 10_000 - 20_000, invoice % 4, i64::from(row / 23))
+        })
+        .collect();
+    let mut expected = expected(&lines);
+    for source in 0..2 {
+        let of_it = lines.iter().filter(|line| line.1 % 2 == source).count();
+        expected.archived.insert(format!("kafka://{source}"), of_it as u64);
+    }
+    let forms = [
+        ("as Arrow writes", WriterProperties::builder(), 50),
+        ("compressed", WriterProperties::builder().set_compression(Compression::SNAPPY), 50),
+        ("of small pages", WriterProperties::builder().set_data_page_row_count_limit(7).set_write_batch_size(7), 50),
+        ("of the second version", WriterProperties::builder().set_writer_version(WriterVersion::PARQUET_2_0), 0),
+        ("without dictionaries", WriterProperties::builder().set_dictionary_enabled(false), 0),
+    ];
+    for (form, properties, by_pages) in forms {
+        assert_eq!(read(&file(&lines, properties)), (Some(expected.clone()), by_pages), "{form}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use data::numbers::DecimalMark;
 
 use super::*;
-use crate::csv::dialect::{Wishes, detect};
+use crate::csv::dialect::{Encoding, Wishes, detect};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 
