@@ -27,15 +27,14 @@ pub struct Encoder {
     header: usize,
     /// Values of that run.
     packed: usize,
-    bits: u64,
-    held: u32,
+    packer: Packer,
 }
 
 impl Encoder {
     /// Of values below `2^width`, appended to `out`.
     #[must_use]
     pub const fn new(width: u32, out: Vec<u8>) -> Self {
-        Self { width, out, run: None, header: 0, packed: 0, bits: 0, held: 0 }
+        Self { width, out, run: None, header: 0, packed: 0, packer: Packer::new() }
     }
 
     #[inline]
@@ -103,14 +102,7 @@ impl Encoder {
             self.header = self.out.len();
             self.out.push(0);
         }
-        self.bits |= u64::from(value) << self.held;
-        self.held += self.width;
-        if self.held >= u32::BITS {
-            #[expect(clippy::cast_possible_truncation, reason = "the low half is taken, the high half stays")]
-            self.out.extend_from_slice(&(self.bits as u32).to_le_bytes());
-            self.bits >>= u32::BITS;
-            self.held -= u32::BITS;
-        }
+        self.packer.push(u64::from(value), self.width, &mut self.out);
         self.packed += 1;
         if self.packed == MOST_GROUPS * GROUP {
             self.close();
@@ -123,13 +115,46 @@ impl Encoder {
         if self.packed == 0 {
             return;
         }
-        self.out.extend(self.bits.to_le_bytes().into_iter().take((self.held / u8::BITS) as usize));
+        self.packer.finish(&mut self.out);
         if let Some(header) = self.out.get_mut(self.header) {
             #[expect(clippy::cast_possible_truncation, reason = "at most MOST_GROUPS")]
             let groups = (self.packed / GROUP) as u8;
             *header = groups << 1 | 1;
         }
-        (self.packed, self.bits, self.held) = (0, 0, 0);
+        self.packed = 0;
+    }
+}
+
+/// Values of at most 32 bits one behind the other, from the low bit of each byte up.
+#[derive(Debug)]
+pub struct Packer {
+    bits: u64,
+    held: u32,
+}
+
+impl Packer {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bits: 0, held: 0 }
+    }
+
+    /// Appends a value below `2^width`.
+    #[inline]
+    pub fn push(&mut self, value: u64, width: u32, out: &mut Vec<u8>) {
+        self.bits |= value << self.held;
+        self.held += width;
+        if self.held >= u32::BITS {
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is taken, the high half stays")]
+            out.extend_from_slice(&(self.bits as u32).to_le_bytes());
+            self.bits >>= u32::BITS;
+            self.held -= u32::BITS;
+        }
+    }
+
+    /// Appends the bytes that are begun; what comes then begins anew.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        out.extend(self.bits.to_le_bytes().into_iter().take(self.held.div_ceil(u8::BITS) as usize));
+        *self = Self::new();
     }
 }
 
@@ -169,6 +194,9 @@ pub fn decode(bytes: &[u8], width: u32, count: usize, mut take: impl FnMut(u32, 
 
 #[inline]
 fn unpack(mut packed: &[u8], width: u32, values: u32, take: &mut impl FnMut(u32, u32)) -> Option<()> {
+    if (packed.len() as u64) * u64::from(u8::BITS) < u64::from(values) * u64::from(width) {
+        return None;
+    }
     let mask = u32::MAX.checked_shr(u32::BITS - width).unwrap_or(0);
     let (mut bits, mut held) = (0_u64, 0_u32);
     for _ in 0..values {
@@ -178,7 +206,6 @@ fn unpack(mut packed: &[u8], width: u32, values: u32, take: &mut impl FnMut(u32,
                     packed = rest;
                     u32::from_le_bytes(*word)
                 }
-                None if packed.is_empty() => return None,
                 None => {
                     let last = std::mem::take(&mut packed);
                     last.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
@@ -225,87 +252,4 @@ pub fn push_varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Written from the format's description, one value at a time.
-    fn by_the_book(bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
-        let mut values = Vec::new();
-        let mut at = 0;
-        let mut next = || {
-            at += 1;
-            bytes[at - 1]
-        };
-        while values.len() < count {
-            let (mut header, mut shift) = (0_u64, 0);
-            loop {
-                let byte = next();
-                header |= u64::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            if header & 1 == 0 {
-                let value = (0..width.div_ceil(8)).fold(0, |value, place| value | u32::from(next()) << (8 * place));
-                values.extend(std::iter::repeat_n(value, (header >> 1) as usize));
-            } else {
-                let packed: Vec<u8> = (0..(header >> 1) * u64::from(width)).map(|_| next()).collect();
-                let bit = |place: usize| u32::from(packed[place / 8] >> (place % 8) & 1);
-                let one = |index: usize| {
-                    (0..width as usize).fold(0, |value, place| value | bit(index * width as usize + place) << place)
-                };
-                values.extend((0..(header >> 1) as usize * GROUP).map(one));
-            }
-        }
-        values.truncate(count);
-        values
-    }
-
-    fn encode(runs: &[(u32, u32)], width: u32) -> Vec<u8> {
-        let mut encoder = Encoder::new(width, Vec::new());
-        runs.iter().for_each(|(value, times)| encoder.push(*value, *times));
-        encoder.finish()
-    }
-
-    proptest! {
-        #[test]
-        fn decodes_to_what_was_encoded(runs in prop::collection::vec((0_u32..5000, 1_u32..40), 0..60), width in 13_u32..=32) {
-            let values: Vec<u32> = runs.iter().flat_map(|(value, length)| std::iter::repeat_n(*value, *length as usize)).collect();
-            prop_assert_eq!(by_the_book(&encode(&runs, width), width, values.len()), values.clone());
-            let mut decoded = Vec::new();
-            let all = decode(&encode(&runs, width), width, values.len(), |value, times| decoded.extend(std::iter::repeat_n(value, times as usize)));
-            prop_assert_eq!((all, decoded), (Some(()), values.clone()));
-            // One by one they are the same runs.
-            let single: Vec<(u32, u32)> = values.iter().map(|value| (*value, 1)).collect();
-            prop_assert_eq!(encode(&single, width), encode(&runs, width));
-            let each = Encoder::new(width, Vec::new()).encode(&values);
-            prop_assert_eq!(by_the_book(&each, width, values.len()), values);
-        }
-
-        #[test]
-        fn decodes_narrow_values(values in prop::collection::vec(0_u32..2, 0..1200)) {
-            let single: Vec<(u32, u32)> = values.iter().map(|value| (*value, 1)).collect();
-            prop_assert_eq!(by_the_book(&encode(&single, 1), 1, values.len()), values);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_the_bytes_no_more_is_decoded_than_asked(bytes in prop::collection::vec(any::<u8>(), 0..60), width in 0_u32..=32, count in 0_usize..300) {
-            let mut decoded = 0;
-            let all = decode(&bytes, width, count, |_, times| decoded += times as usize);
-            prop_assert!(decoded <= count && (all.is_none() || decoded == count));
-        }
-    }
-
-    #[test]
-    fn knows_the_width_of_a_dictionary() {
-        let widths = [(0, 0), (1, 0), (2, 1), (3, 2), (256, 8), (257, 9)];
-        for (count, width) in widths {
-            assert_eq!(bit_width(count), width);
-        }
-    }
-}
+mod tests;

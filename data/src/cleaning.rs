@@ -1,4 +1,5 @@
-//! The rule that accepts or refuses an order line: one function for files, topics and tests (L-3).
+//! The rule that accepts or refuses an order line, for files, topics and tests alike (L-3): `clean`, or its two halves where many lines
+//! of an order follow each other.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,7 +37,7 @@ pub struct OrderLine<'a> {
 
 /// What the cleaning rule says of all lines of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct OrderCheck {
     /// Whether the invoice is a cancellation to be netted.
     cancelled: Result<bool, Reason>,
     has_customer: bool,
@@ -198,9 +199,9 @@ impl Rules {
         mark: DecimalMark,
         latest: EventTime,
     ) -> Result<OrderLine<'a>, Reason> {
-        let head = self.head(line.invoice, line.customer_id, ordered_at, latest);
+        let order = self.check_order(line.invoice, line.customer_id, ordered_at, latest);
         let Figures { quantity, unit_price, amount, ordered_at } =
-            self.figures(&head, line.stock_code, line.quantity, line.unit_price, mark)?;
+            self.check_line(&order, line.stock_code, line.quantity, line.unit_price, mark)?;
         Ok(OrderLine {
             invoice: trimmed(line.invoice),
             stock_code: trimmed(line.stock_code),
@@ -214,8 +215,14 @@ impl Rules {
 
     /// Judges what all lines of an order share: the first half of [`Rules::clean`].
     #[must_use]
-    pub fn head(&self, invoice: &[u8], customer: &[u8], ordered_at: Option<EventTime>, latest: EventTime) -> Head {
-        Head {
+    pub fn check_order(
+        &self,
+        invoice: &[u8],
+        customer: &[u8],
+        ordered_at: Option<EventTime>,
+        latest: EventTime,
+    ) -> OrderCheck {
+        OrderCheck {
             cancelled: self.check_invoice(trimmed(invoice)),
             has_customer: customer_id(customer).is_some(),
             ordered_at: match ordered_at {
@@ -231,19 +238,19 @@ impl Rules {
     /// # Errors
     /// The first [`Reason`] that applies.
     #[inline]
-    pub fn figures(
+    pub fn check_line(
         &self,
-        head: &Head,
+        order: &OrderCheck,
         stock_code: &[u8],
         quantity: &[u8],
         unit_price: &[u8],
         mark: DecimalMark,
     ) -> Result<Figures, Reason> {
-        let cancelled = head.cancelled?;
+        let cancelled = order.cancelled?;
         if self.excludes(stock_code) {
             return Err(Reason::ExcludedStockCode);
         }
-        if !head.has_customer {
+        if !order.has_customer {
             return Err(Reason::MissingCustomer);
         }
         let quantity = parse_quantity(quantity, mark).ok_or(Reason::BadQuantity)?;
@@ -257,7 +264,7 @@ impl Rules {
         if unit_price <= Money::ZERO {
             return Err(Reason::NonPositivePrice);
         }
-        let ordered_at = head.ordered_at?;
+        let ordered_at = order.ordered_at?;
         let plausible = |amount: &Money| amount.raw().unsigned_abs() <= LARGEST_AMOUNT.raw().unsigned_abs();
         let amount = unit_price.times(quantity).filter(plausible).ok_or(Reason::AmountOverflow)?;
         Ok(Figures { quantity, unit_price, amount, ordered_at })

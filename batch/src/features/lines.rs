@@ -22,9 +22,9 @@ const BATCH_ROWS: usize = 1 << 17;
 /// Runs of equal values that follow each other, and how long they are.
 pub type Runs<T> = Vec<(T, u32)>;
 
-/// Adds a run, to the last one where it goes on.
+/// Adds a run, to the last one where that goes on.
 #[inline]
-pub fn push_run<T: PartialEq>(runs: &mut Runs<T>, value: T, times: u32) {
+pub fn add_run<T: PartialEq>(runs: &mut Runs<T>, value: T, times: u32) {
     match runs.last_mut() {
         Some((last, length)) if *last == value => *length += times,
         _ => runs.push((value, times)),
@@ -64,7 +64,7 @@ impl Texts {
         let values = dictionary.values().as_string::<i32>().iter();
         let values = values.map(|value| Bytes::copy_from_slice(value.unwrap_or_default().as_bytes())).collect();
         let mut runs = Runs::new();
-        dictionary.keys().values().iter().for_each(|key| push_run(&mut runs, key.cast_unsigned(), 1));
+        dictionary.keys().values().iter().for_each(|key| add_run(&mut runs, key.cast_unsigned(), 1));
         Self::new(values, runs)
             .ok_or_else(|| ParquetError::General(format!("column {name} names values that it has not")))
     }
@@ -107,7 +107,9 @@ impl Lines {
             runs.iter().map(|(_, times)| *times as usize).sum()
         }
         let rows = amount.len();
-        let lengths = [length(&customer_id.runs), length(&invoice.runs), length(&country.runs), length(&ordered_at)];
+        let of_source = source.as_ref().map_or(rows, |source| length(&source.runs));
+        let lengths =
+            [length(&customer_id.runs), length(&invoice.runs), length(&country.runs), length(&ordered_at), of_source];
         if lengths.iter().any(|length| *length != rows) {
             return Err(ParquetError::General(format!("columns of one row group have {lengths:?} and {rows} lines")));
         }
@@ -141,9 +143,14 @@ impl Lines {
             batch.column_by_name(name).ok_or_else(|| ParquetError::General(format!("column {name} is missing")))
         };
         let text = |name: &str| Texts::of_array(column(name)?, name);
+        for name in ["amount", "ordered_at"] {
+            if column(name)?.null_count() > 0 {
+                return Err(ParquetError::General(format!("column {name} has lines without a value")));
+            }
+        }
         let mut times = Runs::new();
         let ordered_at = column("ordered_at")?.as_primitive::<TimestampMicrosecondType>().values();
-        ordered_at.iter().for_each(|time| push_run(&mut times, *time, 1));
+        ordered_at.iter().for_each(|time| add_run(&mut times, *time, 1));
         let amount = column("amount")?.as_primitive::<Decimal64Type>().values().to_vec();
         let source = batch.column_by_name(SOURCE).map(|_| text(SOURCE)).transpose()?;
         Self::new([text("customer_id")?, text("invoice")?, text("country")?], times, amount, source)

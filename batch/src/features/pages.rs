@@ -13,8 +13,11 @@ use parquet::errors::Result;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::lines::{Runs, Texts, push_run};
+use super::lines::{Runs, Texts, add_run};
 use crate::hybrid;
+
+/// A row group of more is left to Arrow's reader, which takes it in batches: a column of it would be held whole here.
+const MOST_ROWS: usize = 4 << 20;
 
 /// The text column `name`; `None` where it has another form.
 ///
@@ -24,18 +27,20 @@ pub fn texts(handle: &Arc<FileHandle>, group: &RowGroupMetaData, name: &str) -> 
     let Some(column) = column(group, name).filter(|column| column.column_type() == Type::BYTE_ARRAY) else {
         return Ok(None);
     };
-    let (mut values, mut runs) = (Vec::new(), Runs::new());
+    let (mut values, mut runs) = (None, Runs::new());
     let read = each_part(handle, group, column, |part| match part {
+        // A second one would give another meaning to the codes before it.
+        Part::Dictionary(_) if values.is_some() => None,
         Part::Dictionary(plain) => {
-            values = byte_arrays(plain)?;
+            values = Some(byte_arrays(plain)?);
             Some(())
         }
         Part::Codes { bytes, width, count } => {
-            hybrid::decode(&bytes, width, count, |code, times| push_run(&mut runs, code, times))
+            hybrid::decode(&bytes, width, count, |code, times| add_run(&mut runs, code, times))
         }
-        Part::Plain(_) => None,
+        Part::Plain { .. } => None,
     })?;
-    Ok(read.and_then(|()| Texts::new(values, runs)))
+    Ok(read.and_then(|()| Texts::new(values.unwrap_or_default(), runs)))
 }
 
 /// The column of times `name`, in UTC microseconds; `None` where it has another form.
@@ -45,7 +50,7 @@ pub fn texts(handle: &Arc<FileHandle>, group: &RowGroupMetaData, name: &str) -> 
 pub fn times(handle: &Arc<FileHandle>, group: &RowGroupMetaData, name: &str) -> Result<Option<Runs<i64>>> {
     let micros = |kind: Option<&LogicalType>| matches!(kind, Some(LogicalType::Timestamp(kind)) if kind.unit == TimeUnit::MICROS);
     let mut runs = Runs::new();
-    let read = integers(handle, group, name, micros, |value, times| push_run(&mut runs, value, times))?;
+    let read = integers(handle, group, name, micros, |value, times| add_run(&mut runs, value, times))?;
     Ok(read.map(|()| runs))
 }
 
@@ -56,7 +61,7 @@ pub fn times(handle: &Arc<FileHandle>, group: &RowGroupMetaData, name: &str) -> 
 pub fn money(handle: &Arc<FileHandle>, group: &RowGroupMetaData, name: &str) -> Result<Option<Vec<i64>>> {
     let four_decimals =
         |kind: Option<&LogicalType>| matches!(kind, Some(LogicalType::Decimal(kind)) if kind.scale == 4);
-    let mut values = Vec::with_capacity(usize::try_from(group.num_rows()).unwrap_or_default());
+    let mut values = Vec::with_capacity(usize::try_from(group.num_rows()).unwrap_or_default().min(MOST_ROWS));
     let read = integers(handle, group, name, four_decimals, |value, times| {
         values.extend(std::iter::repeat_n(value, times as usize));
     })?;
@@ -88,7 +93,10 @@ fn integers(
             })?;
             known.then_some(())
         }
-        Part::Plain(plain) => {
+        Part::Plain { bytes: plain, count } => {
+            if plain.len() != count * size_of::<i64>() {
+                return None;
+            }
             words(&plain).for_each(|value| take(value, 1));
             Some(())
         }
@@ -103,7 +111,17 @@ fn column<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a ColumnChunk
 enum Part {
     Dictionary(Bytes),
     Codes { bytes: Bytes, width: u32, count: usize },
-    Plain(Bytes),
+    Plain { bytes: Bytes, count: usize },
+}
+
+impl Part {
+    /// Lines whose values it has.
+    const fn count(&self) -> usize {
+        match self {
+            Self::Dictionary(_) => 0,
+            Self::Codes { count, .. } | Self::Plain { count, .. } => *count,
+        }
+    }
 }
 
 /// Hands over the pages of a column; `None` as soon as one has another form, or `take` says so.
@@ -114,18 +132,22 @@ fn each_part(
     mut take: impl FnMut(Part) -> Option<()>,
 ) -> Result<Option<()>> {
     let descriptor = column.column_descr();
-    if descriptor.max_rep_level() > 0 || descriptor.max_def_level() > 1 {
+    let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+    if rows > MOST_ROWS || descriptor.max_rep_level() > 0 || descriptor.max_def_level() > 1 {
         return Ok(None);
     }
-    let rows = usize::try_from(group.num_rows()).unwrap_or_default();
     let mut pages = SerializedPageReader::new(handle.clone(), column, rows, None)?;
+    let mut left = rows;
     while let Some(page) = pages.get_next_page()? {
-        let part = part_of(page, descriptor.max_def_level() == 1);
-        if part.and_then(&mut take).is_none() {
+        let Some(part) = part_of(page, descriptor.max_def_level() == 1) else { return Ok(None) };
+        // What a damaged page says of itself must not be believed.
+        let Some(behind) = left.checked_sub(part.count()) else { return Ok(None) };
+        left = behind;
+        if take(part).is_none() {
             return Ok(None);
         }
     }
-    Ok(Some(()))
+    Ok((left == 0).then_some(()))
 }
 
 fn part_of(page: Page, optional: bool) -> Option<Part> {
@@ -150,7 +172,7 @@ fn part_of(page: Page, optional: bool) -> Option<Part> {
                     let width = u32::from(buf.try_get_u8().ok()?);
                     Some(Part::Codes { bytes: buf, width, count })
                 }
-                Encoding::PLAIN => Some(Part::Plain(buf)),
+                Encoding::PLAIN => Some(Part::Plain { bytes: buf, count }),
                 _ => None,
             }
         }
@@ -158,12 +180,13 @@ fn part_of(page: Page, optional: bool) -> Option<Part> {
     }
 }
 
-/// Values in Parquet's `PLAIN`: each behind its length.
+/// Texts in Parquet's `PLAIN`: each behind its length.
 fn byte_arrays(mut plain: Bytes) -> Option<Vec<Bytes>> {
     let mut values = Vec::new();
     while !plain.is_empty() {
         let length = usize::try_from(plain.try_get_u32_le().ok()?).ok()?;
-        values.push((length <= plain.len()).then(|| plain.split_to(length))?);
+        let value = (length <= plain.len()).then(|| plain.split_to(length))?;
+        values.push(std::str::from_utf8(&value).is_ok().then_some(value)?);
     }
     Some(values)
 }

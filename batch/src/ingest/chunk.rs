@@ -33,15 +33,20 @@ pub struct Texts {
 impl Texts {
     /// With room for what a chunk usually holds, so that the tables do not grow again and again.
     fn with_capacity(lines: usize) -> Self {
-        let orders = Dictionary::with_capacity(lines / TYPICAL_ORDER_LINES);
-        let products = Dictionary::with_capacity(lines.min(MOST_PRODUCTS));
+        let orders = || Dictionary::with_capacity(lines / TYPICAL_ORDER_LINES);
+        let products = || Dictionary::with_capacity(lines.min(MOST_PRODUCTS));
         Self {
-            invoice: orders.clone(),
-            stock_code: products.clone(),
-            description: products,
-            customer_id: orders,
-            ..Self::default()
+            invoice: orders(),
+            stock_code: products(),
+            description: products(),
+            customer_id: orders(),
+            country: Dictionary::default(),
         }
+    }
+
+    fn shrink(&mut self) {
+        let Self { invoice, stock_code, description, customer_id, country } = self;
+        [invoice, stock_code, description, customer_id, country].into_iter().for_each(Dictionary::shrink);
     }
 }
 
@@ -86,6 +91,13 @@ impl Rows {
         self.line.len()
     }
 
+    fn shrink(&mut self) {
+        let Self { headers, stock_code, description, quantity, unit_price, line } = self;
+        headers.shrink_to_fit();
+        [stock_code, description, line].into_iter().for_each(Vec::shrink_to_fit);
+        [quantity, unit_price].into_iter().for_each(Vec::shrink_to_fit);
+    }
+
     #[inline]
     fn put_below(&mut self, header: Header) {
         match self.headers.last_mut() {
@@ -110,9 +122,16 @@ impl Refused {
         Self { raw: Vec::with_capacity(bytes), line: Vec::with_capacity(lines), reason: Vec::with_capacity(lines) }
     }
 
+    fn shrink(&mut self) {
+        let Self { raw, line, reason } = self;
+        raw.shrink_to_fit();
+        line.shrink_to_fit();
+        reason.shrink_to_fit();
+    }
+
     #[inline]
     fn push(&mut self, text: &[u8], line: u32, reason: Reason) {
-        #[expect(clippy::cast_possible_truncation, reason = "a line is at most 64 MiB")]
+        #[expect(clippy::cast_possible_truncation, reason = "a record is at most 128 MiB")]
         self.raw.extend_from_slice(&(text.len() as u32).to_le_bytes());
         self.raw.extend_from_slice(text);
         self.line.push(line);

@@ -2,7 +2,7 @@
 //!
 //! Format: <https://parquet.apache.org/docs/file-format/data-pages/encodings/#delta-encoding-delta_binary_packed--5>.
 
-use crate::hybrid::push_varint;
+use crate::hybrid::{Packer, push_varint};
 
 const BLOCK: usize = 128;
 const MINIBLOCK: usize = 32;
@@ -36,18 +36,9 @@ pub fn encode(values: &[i64], out: &mut Vec<u8>) -> Option<()> {
 /// Appends a miniblock, filled up with zeros.
 fn pack(values: impl Iterator<Item = u64>, width: u32, out: &mut Vec<u8>) {
     let end = out.len() + MINIBLOCK * width as usize / 8;
-    let (mut bits, mut held) = (0_u64, 0);
-    for value in values {
-        bits |= value << held;
-        held += width;
-        if held >= u32::BITS {
-            #[expect(clippy::cast_possible_truncation, reason = "the low half is taken, the high half stays")]
-            out.extend_from_slice(&(bits as u32).to_le_bytes());
-            bits >>= u32::BITS;
-            held -= u32::BITS;
-        }
-    }
-    out.extend(bits.to_le_bytes().into_iter().take(held.div_ceil(8) as usize));
+    let mut packer = Packer::new();
+    values.for_each(|value| packer.push(value, width, out));
+    packer.finish(out);
     out.resize(end, 0);
 }
 

@@ -18,13 +18,13 @@ pub struct Dictionary {
     /// End of each value in `bytes`.
     ends: Vec<u32>,
     codes: HashTable<Entry>,
-    last: Last,
+    last: Option<Last>,
     /// Short values seen lately, each in the one place that its bits say: most are found there.
     lately: Vec<Entry>,
 }
 
 /// The value that was asked for last, and where it is in the dictionary's bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Last {
     code: Code,
     start: u32,
@@ -36,6 +36,16 @@ impl Dictionary {
     #[must_use]
     pub fn with_capacity(values: usize) -> Self {
         Self { ends: Vec::with_capacity(values), codes: HashTable::with_capacity(values), ..Self::default() }
+    }
+
+    /// Gives back what no more values need.
+    pub fn shrink(&mut self) {
+        self.lately = Vec::new();
+        if self.codes.len() < self.codes.capacity() / 4 {
+            let Self { bytes, ends, codes, .. } = self;
+            codes.shrink_to_fit(|entry| entry.hash(value_at(bytes, ends, entry.code)));
+            ends.shrink_to_fit();
+        }
     }
 
     #[must_use]
@@ -70,18 +80,21 @@ impl Dictionary {
     /// The code of `value`, new when it is.
     #[inline]
     pub fn code(&mut self, value: &[u8]) -> Code {
-        let Last { code, start, end } = self.last;
-        if same(self.bytes.get(start as usize..end as usize).unwrap_or_default(), value) && !self.is_empty() {
-            return code;
+        match self.last {
+            Some(Last { code, start, end })
+                if same(self.bytes.get(start as usize..end as usize).unwrap_or_default(), value) =>
+            {
+                code
+            }
+            _ => self.other_code(value),
         }
-        self.other_code(value)
     }
 
     #[inline(never)]
     fn other_code(&mut self, value: &[u8]) -> Code {
         let code = self.find_or_insert(Entry::of(value), value);
         let (start, end) = bounds(&self.ends, code);
-        self.last = Last { code, start, end };
+        self.last = Some(Last { code, start, end });
         code
     }
 
@@ -221,7 +234,11 @@ mod tests {
         #[test]
         fn a_code_stands_for_one_value(values in proptest::collection::vec("[ab\u{0}]{0,12}", 0..60)) {
             let mut dictionary = Dictionary::default();
-            let codes: Vec<Code> = values.iter().map(|value| dictionary.code(value.as_bytes())).collect();
+            let codes: Vec<Code> = values.iter().enumerate().map(|(place, value)| match place % 3 {
+                0 => dictionary.code_lately(value.as_bytes()),
+                1 => dictionary.code(value.as_bytes()),
+                _ => dictionary.code_near(value.as_bytes(), Some(0)),
+            }).collect();
             for (code, value) in codes.iter().zip(&values) {
                 proptest::prop_assert_eq!(dictionary.get(*code), value.as_bytes());
             }

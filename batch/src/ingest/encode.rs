@@ -11,7 +11,7 @@ use parquet::schema::types::{ColumnDescPtr, SchemaDescPtr, TypePtr};
 
 use super::chunk::{Header, Refused, Rows, Texts};
 use super::dictionary::{Code, Dictionary};
-use super::pages::{self, Column, ColumnPages};
+use super::pages::{self, ColumnPages, Values};
 
 /// Accepted lines of one chunk and month.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub fn encode_orders<'p>(pieces: &'p [Piece], source: &str, layout: &FileLayout)
             union.begin(texts(&piece.texts));
             all.extend(codes(&piece.rows).iter().map(|code| union.code(*code)));
         }
-        pages::texts(&layout.column(index), &union.texts, Column::Each(&all))
+        pages::texts(&layout.column(index), &union.texts, Values::Each(&all))
     };
     let shared = |index, code: CodeOf, texts: TextsOf| {
         let mut union = Union::default();
@@ -77,11 +77,11 @@ pub fn encode_orders<'p>(pieces: &'p [Piece], source: &str, layout: &FileLayout)
             union.begin(texts(&piece.texts));
             all.extend(piece.rows.headers.iter().map(|(header, lines)| (union.code(code(header)), *lines)));
         }
-        pages::texts(&layout.column(index), &union.texts, Column::Runs(&all))
+        pages::texts(&layout.column(index), &union.texts, Values::Runs(&all))
     };
     let numbers = |index, values: NumbersOf| {
         let all: Vec<i64> = pieces.iter().flat_map(|piece| values(&piece.rows)).copied().collect();
-        pages::integers(&layout.column(index), Column::Each(&all))
+        pages::integers(&layout.column(index), Values::Each(&all))
     };
     let mut amounts: Vec<i64> = Vec::with_capacity(rows);
     for Piece { rows, .. } in pieces {
@@ -96,10 +96,10 @@ pub fn encode_orders<'p>(pieces: &'p [Piece], source: &str, layout: &FileLayout)
         text(2, |rows| &rows.description, |texts| &texts.description)?,
         numbers(3, |rows| &rows.quantity)?,
         numbers(4, |rows| &rows.unit_price)?,
-        pages::integers(&layout.column(5), Column::Each(&amounts))?,
+        pages::integers(&layout.column(5), Values::Each(&amounts))?,
         shared(6, |header| header.customer_id, |texts| &texts.customer_id)?,
         shared(7, |header| header.country, |texts| &texts.country)?,
-        pages::integers(&layout.column(8), Column::Runs(&times))?,
+        pages::integers(&layout.column(8), Values::Runs(&times))?,
         constant(source, rows, &layout.column(9))?,
         positions(pieces.iter().map(|piece| (piece.first_line, &piece.rows.line)), rows, &layout.column(10))?,
     ])
@@ -120,7 +120,7 @@ pub fn encode_refused(pieces: &[RefusedPiece], source: &str, layout: &FileLayout
         pages::compressed_texts(&layout.column(0), &raw_lines)?,
         constant(source, rows, &layout.column(1))?,
         positions(pieces.iter().map(|piece| (piece.first_line, &piece.refused.line)), rows, &layout.column(2))?,
-        pages::texts(&layout.column(3), &names, Column::Each(&reasons))?,
+        pages::texts(&layout.column(3), &names, Values::Each(&reasons))?,
     ])
 }
 
@@ -141,7 +141,7 @@ fn constant(value: &str, rows: usize, column: &ColumnDescPtr) -> Result<ColumnPa
     let mut values = Dictionary::default();
     let rows = u32::try_from(rows).map_err(|error| ParquetError::External(error.into()))?;
     let run = (values.code(value.as_bytes()), rows);
-    pages::texts(column, &values, Column::Runs(&[run]))
+    pages::texts(column, &values, Values::Runs(&[run]))
 }
 
 /// One dictionary for several pieces: of the used values of each piece's own.

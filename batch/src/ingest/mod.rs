@@ -5,6 +5,7 @@ mod delta;
 mod dictionary;
 mod encode;
 mod fingerprint;
+mod integers;
 mod ledger;
 mod output;
 mod overlap;

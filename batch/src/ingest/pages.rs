@@ -1,14 +1,10 @@
-//! Column chunks of Parquet files, made of dictionaries that the reader has built already.
+//! Values chunks of Parquet files, made of dictionaries that the reader has built already.
 //!
 //! The general writer would hash every value of every column once more to find its place in a dictionary; that
 //! was 40 % of an ingest's processor time (`./just bench batch`). Here a column is its dictionary page and one
 //! page of codes, and what all lines of an order share is encoded once for all of them.
 
-use std::hash::BuildHasher;
-
 use bytes::Bytes;
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
@@ -20,11 +16,10 @@ use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, Trac
 use parquet::schema::types::ColumnDescPtr;
 
 use super::delta;
-use super::dictionary::{Code, Dictionary, LATELY_BITS, lately_place};
+use super::dictionary::{Code, Dictionary};
+use super::integers::Integers;
 use crate::hybrid::{self, Encoder};
 
-/// Distinct integers above which a column is written plain.
-const MOST_DISTINCT: usize = 1 << 15;
 /// On order lines as quick as LZ4, in half the space.
 const ZSTD_LEVEL: i32 = 1;
 /// Longest text kept as a column's minimum or maximum.
@@ -48,13 +43,13 @@ impl ColumnPages {
 
 /// The values of a column's rows.
 #[derive(Clone, Copy, Debug)]
-pub enum Column<'a, T> {
+pub enum Values<'a, T> {
     Each(&'a [T]),
     /// Each with how often it comes.
     Runs(&'a [(T, u32)]),
 }
 
-impl<'a, T: Copy> Column<'a, T> {
+impl<'a, T: Copy> Values<'a, T> {
     fn rows(self) -> usize {
         match self {
             Self::Each(values) => values.len(),
@@ -67,7 +62,7 @@ impl<'a, T: Copy> Column<'a, T> {
 ///
 /// # Errors
 /// When there are more rows than a page can count.
-pub fn texts(descriptor: &ColumnDescPtr, texts: &Dictionary, codes: Column<'_, Code>) -> Result<ColumnPages> {
+pub fn texts(descriptor: &ColumnDescPtr, texts: &Dictionary, codes: Values<'_, Code>) -> Result<ColumnPages> {
     let mut plain = Vec::with_capacity(texts.bytes() + size_of::<u32>() * texts.len());
     for value in texts.values() {
         plain.extend_from_slice(&count(value.len())?.to_le_bytes());
@@ -85,31 +80,31 @@ pub fn texts(descriptor: &ColumnDescPtr, texts: &Dictionary, codes: Column<'_, C
 ///
 /// # Errors
 /// When there are more rows than a page can count.
-pub fn integers(descriptor: &ColumnDescPtr, column: Column<'_, i64>) -> Result<ColumnPages> {
+pub fn integers(descriptor: &ColumnDescPtr, column: Values<'_, i64>) -> Result<ColumnPages> {
     let mut distinct = Integers::default();
     let written = match column {
-        Column::Each(values) => distinct.codes(values.iter().copied()).map(|codes| (codes, &[][..])),
-        Column::Runs(runs) => distinct.codes(runs.iter().map(|(value, _)| *value)).map(|codes| (codes, runs)),
+        Values::Each(values) => distinct.codes(values.iter().copied()).map(|codes| (codes, &[][..])),
+        Values::Runs(runs) => distinct.codes(runs.iter().map(|(value, _)| *value)).map(|codes| (codes, runs)),
     };
     let Some((codes, runs)) = written else { return plain_integers(descriptor, column) };
-    let values = &distinct.values;
+    let values = distinct.values();
     let statistics = integer_statistics(values.iter().copied());
     let dictionary = (values.iter().flat_map(|value| value.to_le_bytes()).collect(), values.len());
-    if let Column::Each(_) = column {
-        return dictionary_column(descriptor, dictionary, Column::Each(&codes), statistics);
+    if let Values::Each(_) = column {
+        return dictionary_column(descriptor, dictionary, Values::Each(&codes), statistics);
     }
     let runs: Vec<(Code, u32)> = codes.into_iter().zip(runs.iter().map(|(_, times)| *times)).collect();
-    dictionary_column(descriptor, dictionary, Column::Runs(&runs), statistics)
+    dictionary_column(descriptor, dictionary, Values::Runs(&runs), statistics)
 }
 
-fn plain_integers(descriptor: &ColumnDescPtr, column: Column<'_, i64>) -> Result<ColumnPages> {
-    let mut data = Data::new(column.rows(), size_of::<i64>() * column.rows())?;
+fn plain_integers(descriptor: &ColumnDescPtr, column: Values<'_, i64>) -> Result<ColumnPages> {
+    let mut data = DataPage::new(column.rows(), size_of::<i64>() * column.rows())?;
     let statistics = match column {
-        Column::Each(values) => {
+        Values::Each(values) => {
             data.body.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             integer_statistics(values.iter().copied())
         }
-        Column::Runs(runs) => {
+        Values::Runs(runs) => {
             let each = runs.iter().flat_map(|(value, times)| std::iter::repeat_n(*value, *times as usize));
             data.body.extend(each.flat_map(i64::to_le_bytes));
             integer_statistics(runs.iter().map(|(value, _)| *value))
@@ -123,9 +118,9 @@ fn plain_integers(descriptor: &ColumnDescPtr, column: Column<'_, i64>) -> Result
 /// # Errors
 /// When there are more rows than a page can count.
 pub fn growing_integers(descriptor: &ColumnDescPtr, values: &[i64]) -> Result<ColumnPages> {
-    let mut data = Data::new(values.len(), values.len())?;
+    let mut data = DataPage::new(values.len(), values.len())?;
     if delta::encode(values, &mut data.body).is_none() {
-        return plain_integers(descriptor, Column::Each(values));
+        return plain_integers(descriptor, Values::Each(values));
     }
     let statistics = integer_statistics(values.iter().copied());
     column_chunk(descriptor, None, vec![data], Encoding::DELTA_BINARY_PACKED, statistics)
@@ -141,7 +136,7 @@ fn integer_statistics(values: impl Iterator<Item = i64> + Clone) -> Statistics {
 /// When there are more rows than a page can count.
 pub fn compressed_texts(descriptor: &ColumnDescPtr, pages: &[(&[u8], usize)]) -> Result<ColumnPages> {
     let pages = pages.iter().map(|(plain, rows)| {
-        let mut data = Data::new(*rows, plain.len())?;
+        let mut data = DataPage::new(*rows, plain.len())?;
         data.body.extend_from_slice(plain);
         data.compress()
     });
@@ -150,14 +145,14 @@ pub fn compressed_texts(descriptor: &ColumnDescPtr, pages: &[(&[u8], usize)]) ->
 }
 
 /// A data page: definition levels, then the values.
-struct Data {
+struct DataPage {
     rows: usize,
     body: Vec<u8>,
     /// Bytes of the body before it was compressed.
     uncompressed: Option<usize>,
 }
 
-impl Data {
+impl DataPage {
     /// With room for so many bytes of values, none of which is null.
     fn new(rows: usize, bytes: usize) -> Result<Self> {
         let mut present = Vec::new();
@@ -166,6 +161,20 @@ impl Data {
         body.extend_from_slice(&count(present.len())?.to_le_bytes());
         body.extend_from_slice(&present);
         Ok(Self { rows, body, uncompressed: None })
+    }
+
+    /// The page and its length before it was compressed.
+    fn encoded(self, encoding: Encoding) -> Result<(Page, usize)> {
+        let length = self.uncompressed.unwrap_or(self.body.len());
+        let page = Page::DataPage {
+            buf: self.body.into(),
+            num_values: count(self.rows)?,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        Ok((page, length))
     }
 
     fn compress(self) -> Result<Self> {
@@ -178,16 +187,16 @@ impl Data {
 fn dictionary_column(
     descriptor: &ColumnDescPtr,
     dictionary: (Vec<u8>, usize),
-    codes: Column<'_, Code>,
+    codes: Values<'_, Code>,
     statistics: Statistics,
 ) -> Result<ColumnPages> {
     let width = hybrid::bit_width(dictionary.1);
-    let mut data = Data::new(codes.rows(), codes.rows() * width as usize / 8)?;
+    let mut data = DataPage::new(codes.rows(), codes.rows() * width as usize / 8)?;
     data.body.push(u8::try_from(width).unwrap_or(u8::MAX));
     let mut encoder = Encoder::new(width, data.body);
     data.body = match codes {
-        Column::Each(codes) => encoder.encode(codes),
-        Column::Runs(runs) => {
+        Values::Each(codes) => encoder.encode(codes),
+        Values::Runs(runs) => {
             runs.iter().for_each(|(code, times)| encoder.push(*code, *times));
             encoder.finish()
         }
@@ -198,17 +207,17 @@ fn dictionary_column(
 fn column_chunk(
     descriptor: &ColumnDescPtr,
     dictionary: Option<(Vec<u8>, usize)>,
-    pages: Vec<Data>,
+    pages: Vec<DataPage>,
     encoding: Encoding,
     statistics: Statistics,
 ) -> Result<ColumnPages> {
-    let rows: usize = pages.iter().map(|data| data.rows).sum();
-    let compressed = pages.iter().any(|data| data.uncompressed.is_some());
+    let rows: usize = pages.iter().map(|page| page.rows).sum();
+    let compressed = pages.iter().any(|page| page.uncompressed.is_some());
     let mut sink = TrackedWrite::new(Vec::new());
     let mut writer = SerializedPageWriter::new(&mut sink);
     let mut encodings = vec![Encoding::RLE, encoding];
     let mut uncompressed_length = 0;
-    let mut write = |page: Page, uncompressed: usize| {
+    let mut write = |(page, uncompressed)| {
         let written = writer.write_page(CompressedPage::new(page, uncompressed))?;
         uncompressed_length += written.uncompressed_size;
         offset(written.offset)
@@ -216,27 +225,11 @@ fn column_chunk(
     let mut dictionary_offset = None;
     if let Some((plain, distinct)) = dictionary {
         encodings.push(Encoding::PLAIN);
-        let length = plain.len();
-        let page = Page::DictionaryPage {
-            buf: plain.into(),
-            num_values: count(distinct)?,
-            encoding: Encoding::PLAIN,
-            is_sorted: false,
-        };
-        dictionary_offset = Some(write(page, length)?);
+        dictionary_offset = Some(write(dictionary_page(plain, distinct)?)?);
     }
     let mut data_offset = None;
-    for Data { rows, body, uncompressed } in pages {
-        let length = uncompressed.unwrap_or(body.len());
-        let page = Page::DataPage {
-            buf: body.into(),
-            num_values: count(rows)?,
-            encoding,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        };
-        let at = write(page, length)?;
+    for page in pages {
+        let at = write(page.encoded(encoding)?)?;
         data_offset.get_or_insert(at);
     }
     let bytes = Bytes::from(sink.into_inner()?);
@@ -265,69 +258,19 @@ fn column_chunk(
     Ok(ColumnPages { bytes, close })
 }
 
+/// A page and its length before it was compressed.
+fn dictionary_page(plain: Vec<u8>, distinct: usize) -> Result<(Page, usize)> {
+    let (length, num_values) = (plain.len(), count(distinct)?);
+    let page = Page::DictionaryPage { buf: plain.into(), num_values, encoding: Encoding::PLAIN, is_sorted: false };
+    Ok((page, length))
+}
+
 fn count(number: usize) -> Result<u32> {
     u32::try_from(number).map_err(|_| ParquetError::General(format!("{number} values do not fit one page")))
 }
 
 fn offset(number: u64) -> Result<i64> {
     i64::try_from(number).map_err(|_| ParquetError::General(format!("offset {number} does not fit a file")))
-}
-
-/// Distinct integers, numbered as they come.
-struct Integers {
-    values: Vec<i64>,
-    places: HashTable<(i64, Code)>,
-    /// Values seen lately, each in the one place that its bits say: most are found there.
-    lately: Vec<(i64, Code)>,
-}
-
-impl Default for Integers {
-    fn default() -> Self {
-        Self { values: Vec::new(), places: HashTable::new(), lately: vec![(0, Code::MAX); 1 << LATELY_BITS] }
-    }
-}
-
-impl Integers {
-    /// The code of each of `values`; `None` when too many of them are distinct.
-    fn codes(&mut self, values: impl ExactSizeIterator<Item = i64>) -> Option<Vec<Code>> {
-        let mut codes = Vec::with_capacity(values.len());
-        for value in values {
-            codes.push(self.code(value));
-            if self.values.len() > MOST_DISTINCT {
-                return None;
-            }
-        }
-        Some(codes)
-    }
-
-    #[inline]
-    fn code(&mut self, value: i64) -> Code {
-        let place = lately_place(value.cast_unsigned());
-        match self.lately.get(place) {
-            Some((known, code)) if *known == value && *code != Code::MAX => *code,
-            _ => {
-                let code = self.find_or_insert(value);
-                if let Some(slot) = self.lately.get_mut(place) {
-                    *slot = (value, code);
-                }
-                code
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn find_or_insert(&mut self, value: i64) -> Code {
-        let Self { values, places, .. } = self;
-        let hash = |value: i64| FixedState::default().hash_one(value);
-        if let Some((_, code)) = places.find(hash(value), |(known, _)| *known == value) {
-            return *code;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "at most MOST_DISTINCT")]
-        let code = values.len() as Code;
-        places.insert_unique(hash(value), (value, code), |(known, _)| hash(*known));
-        values.push(value);
-        code
-    }
 }
 
 #[cfg(test)]

@@ -257,7 +257,7 @@ impl<'a> Flow<'a> {
                 self.parsed.insert(ticket, Waiting { text, from, last, parsed });
                 while let Some(next) = self.parsed.remove(&self.parse_taken) {
                     self.parse_taken += 1;
-                    self.take_chunk(next);
+                    self.take_chunk(next)?;
                 }
             }
             Answer::Encoded { ticket, group } => {
@@ -272,7 +272,7 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    fn take_chunk(&mut self, waiting: Waiting) {
+    fn take_chunk(&mut self, waiting: Waiting) -> Result<()> {
         let Waiting { text, from, last, parsed } = waiting;
         if self.tail.is_empty() {
             self.take_parsed(*parsed, text.get(from..).unwrap_or_default());
@@ -283,6 +283,13 @@ impl<'a> Flow<'a> {
             self.take_parsed(parsed, &joined);
         }
         self.free.extend(Arc::into_inner(text));
+        if self.tail.len() > MAX_LINE_BYTES {
+            let reason =
+                "has a record longer than 64 MiB: a quote that opens before it is not closed, or it is no order file"
+                    .to_owned();
+            return Err(Error::Source { name: self.shared.source.clone(), reason });
+        }
+        Ok(())
     }
 
     fn take_parsed(&mut self, mut parsed: Parsed, text: &[u8]) {

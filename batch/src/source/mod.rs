@@ -215,6 +215,7 @@ impl Text {
         let limit = wanted as u64;
         let read = match &mut self.reader {
             Reader::Plain(reader) => {
+                // The file itself, since only that can be read without the buffer being zeroed before.
                 let read = (&reader.file).take(limit).read_to_end(buffer);
                 reader.position += *read.as_ref().unwrap_or(&0) as u64;
                 read

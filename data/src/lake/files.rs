@@ -202,6 +202,7 @@ impl FileSink {
 
 impl Write for FileSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // At once, instead of copying what is there again and again; room that is not used costs no memory.
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(PART_BYTES + bytes.len());
         }

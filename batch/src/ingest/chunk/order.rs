@@ -1,6 +1,6 @@
 //! What was read last: lines of an order follow each other, and most of what they say is said again.
 
-use data::cleaning::Head;
+use data::cleaning::OrderCheck;
 use data::dates::{DateEvidence, DateParts, parse_parts};
 use data::{DateFormat, EventTime};
 
@@ -8,45 +8,45 @@ use super::Header;
 use crate::ingest::dictionary::same;
 
 /// The fields by which an order's lines are told: invoice, customer, date and country as they stand.
-pub type HeadFields<'a> = [&'a [u8]; 4];
+pub type OrderFields<'a> = [&'a [u8]; 4];
 
 /// The order that the line read last is of.
 pub struct Order {
     text: Vec<u8>,
     /// End of each field in `text`.
     ends: [usize; 4],
-    pub head: Option<Head>,
+    check: Option<OrderCheck>,
     /// Its codes, and the place of its month among those of the chunk; once a line of it was accepted.
     pub known: Option<(Header, usize)>,
 }
 
 impl Order {
     pub const fn none() -> Self {
-        Self { text: Vec::new(), ends: [0; 4], head: None, known: None }
+        Self { text: Vec::new(), ends: [0; 4], check: None, known: None }
     }
 
-    /// Whether `fields` are those of the same order.
+    /// What the cleaning rule said of it, if `fields` are those of the same order.
     #[inline]
-    pub fn is(&self, fields: &HeadFields<'_>) -> bool {
+    pub fn check_of(&self, fields: &OrderFields<'_>) -> Option<OrderCheck> {
         let mut start = 0;
         let same_fields = fields.iter().zip(self.ends).all(|(field, end)| {
             let known = self.text.get(start..end).unwrap_or_default();
             start = end;
             same(known, field)
         });
-        same_fields && self.head.is_some()
+        self.check.filter(|_| same_fields)
     }
 
-    pub fn begin(&mut self, fields: &HeadFields<'_>, head: Head) {
+    pub fn begin(&mut self, fields: &OrderFields<'_>, check: OrderCheck) {
         self.text.clear();
         for (end, field) in self.ends.iter_mut().zip(fields) {
             self.text.extend_from_slice(field);
             *end = self.text.len();
         }
-        (self.head, self.known) = (Some(head), None);
+        (self.check, self.known) = (Some(check), None);
     }
 
-    pub fn fields(&self) -> HeadFields<'_> {
+    pub fn fields(&self) -> OrderFields<'_> {
         let mut start = 0;
         self.ends.map(|end| self.text.get(std::mem::replace(&mut start, end)..end).unwrap_or_default())
     }

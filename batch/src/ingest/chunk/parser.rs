@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use data::cleaning::{self, Figures};
+use data::cleaning::{self, Figures, OrderCheck};
 use data::numbers::trimmed;
 use data::time::Month;
 use data::{EventTime, Reason, Rules};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::foreign::{Foreign, lines_not_utf8};
-use super::order::{DateMemo, HeadFields, Order};
+use super::order::{DateMemo, Order, OrderFields};
 use super::{Header, Parsed, Refused, Rows, TYPICAL_LINE_BYTES, Texts};
 use crate::csv::columns::Column;
 use crate::csv::dialect::{Encoding, Layout};
@@ -32,8 +32,8 @@ pub struct Parser<'a> {
 }
 
 struct Positions {
-    /// Of [`HeadFields`].
-    head: [usize; 4],
+    /// Of [`OrderFields`].
+    order: [usize; 4],
     stock_code: usize,
     description: usize,
     quantity: usize,
@@ -50,7 +50,7 @@ impl<'a> Parser<'a> {
             layout,
             rules,
             positions: Positions {
-                head: [Column::Invoice, Column::CustomerId, Column::OrderedAt, Column::Country].map(at),
+                order: [Column::Invoice, Column::CustomerId, Column::OrderedAt, Column::Country].map(at),
                 stock_code: at(Column::StockCode),
                 description: at(Column::Description),
                 quantity: at(Column::Quantity),
@@ -77,16 +77,17 @@ impl<'a> Parser<'a> {
             return self.refuse(start, end, Reason::BadEncoding);
         }
         let record = fields.of(self.text);
-        let head = self.positions.head.map(|position| record.get(position));
-        if self.order.is(&head) {
-            self.date.repeat();
-        } else {
-            self.begin_order(&head);
-        }
-        let Some(head) = &self.order.head else { return };
+        let order = self.positions.order.map(|position| record.get(position));
+        let check = match self.order.check_of(&order) {
+            Some(check) => {
+                self.date.repeat();
+                check
+            }
+            None => self.begin_order(&order),
+        };
         let Positions { stock_code, quantity, unit_price, .. } = self.positions;
         let (quantity, unit_price) = (record.get(quantity), record.get(unit_price));
-        match self.rules.figures(head, record.get(stock_code), quantity, unit_price, self.layout.mark) {
+        match self.rules.check_line(&check, record.get(stock_code), quantity, unit_price, self.layout.mark) {
             Ok(figures) => self.accept(&figures, &record, foreign),
             Err(reason) => self.refuse(start, end, reason),
         }
@@ -99,14 +100,16 @@ impl<'a> Parser<'a> {
     }
 
     #[inline(never)]
-    fn begin_order(&mut self, fields: &HeadFields<'_>) {
+    fn begin_order(&mut self, fields: &OrderFields<'_>) -> OrderCheck {
         let [invoice, customer_id, date, _] = fields;
         let ordered_at = self.date.read(date, &self.layout.dates, &mut self.parsed.dates);
-        let head = self.rules.head(invoice, customer_id, ordered_at, self.layout.latest);
-        self.order.begin(fields, head);
+        let check = self.rules.check_order(invoice, customer_id, ordered_at, self.layout.latest);
+        self.order.begin(fields, check);
+        check
     }
 
     #[inline]
+    #[expect(clippy::expect_used, reason = "the place is that of a month that is never removed")]
     fn accept(&mut self, figures: &Figures, record: &Record<'_>, foreign: bool) {
         let (header, month) = match self.order.known {
             Some(known) => known,
@@ -122,7 +125,7 @@ impl<'a> Parser<'a> {
         };
         self.parsed.counts.accepted += 1;
         let line = self.parsed.lines;
-        let Some((_, rows)) = self.parsed.months.get_mut(month) else { return };
+        let (_, rows) = self.parsed.months.get_mut(month).expect("a month's rows");
         rows.put_below(header);
         rows.stock_code.push(stock_code);
         rows.description.push(description);
@@ -200,9 +203,17 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Chunks wait until there are enough of their lines: what was made room for and is not there must not wait with them.
+    fn give_back_room(&mut self) {
+        self.parsed.refused.shrink();
+        self.parsed.months.iter_mut().for_each(|(_, rows)| rows.shrink());
+        self.texts.shrink();
+    }
+
     /// What was taken in, where the record at `tail` is cut off.
     pub fn finish(mut self, tail: Option<usize>) -> Parsed {
         self.date.flush(&mut self.parsed.dates);
+        self.give_back_room();
         self.parsed.texts = Arc::new(self.texts);
         if let Some(tail) = tail.filter(|_| self.parsed.not_utf8 > 0) {
             self.parsed.not_utf8 = lines_not_utf8(self.text.get(..tail).unwrap_or_default()).len() as u64;

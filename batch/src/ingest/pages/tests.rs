@@ -10,6 +10,7 @@ use parquet::schema::types::SchemaDescriptor;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ingest::integers::MOST_DISTINCT;
 
 const TEXT: &str = "message row { optional binary value (UTF8); }";
 const INTEGER: &str = "message row { optional int64 value; }";
@@ -40,7 +41,7 @@ fn chunk_of(file: &SerializedFileReader<Bytes>) -> &ColumnChunkMetaData {
 fn text_file(of: &[&str]) -> SerializedFileReader<Bytes> {
     let mut dictionary = Dictionary::default();
     let codes: Vec<Code> = of.iter().map(|value| dictionary.code(value.as_bytes())).collect();
-    file(TEXT, |column| texts(column, &dictionary, Column::Each(&codes)))
+    file(TEXT, |column| texts(column, &dictionary, Values::Each(&codes)))
 }
 
 fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
@@ -52,7 +53,7 @@ fn read_texts(file: &SerializedFileReader<Bytes>) -> Vec<String> {
 }
 
 fn integer_file(of: &[i64]) -> SerializedFileReader<Bytes> {
-    file(INTEGER, |column| integers(column, Column::Each(of)))
+    file(INTEGER, |column| integers(column, Values::Each(of)))
 }
 
 fn read_integers(file: &SerializedFileReader<Bytes>) -> Vec<i64> {
@@ -148,7 +149,7 @@ proptest! {
         let integers: Vec<i64> = runs.iter().flat_map(|(_, value, n)| std::iter::repeat_n(*value, *n)).collect();
         prop_assert_eq!(read_integers(&integer_file(&integers)), integers.clone());
         let runs: Vec<(i64, u32)> = runs.iter().map(|(_, value, n)| (*value, u32::try_from(*n).expect("few"))).collect();
-        let by_runs = file(INTEGER, |column| super::integers(column, Column::Runs(&runs)));
+        let by_runs = file(INTEGER, |column| super::integers(column, Values::Runs(&runs)));
         prop_assert_eq!(read_integers(&by_runs), integers.clone());
         let by_steps = file(INTEGER, |column| growing_integers(column, &integers));
         prop_assert_eq!(read_integers(&by_steps), integers);
