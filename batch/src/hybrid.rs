@@ -39,16 +39,21 @@ impl Encoder {
 
     #[inline]
     pub fn push(&mut self, value: u32, times: u32) {
+        self.repeat(value, times as usize);
+    }
+
+    #[inline]
+    fn repeat(&mut self, value: u32, times: usize) {
         match &mut self.run {
-            Some((last, length)) if *last == value => *length += times as usize,
+            Some((last, length)) if *last == value => *length += times,
             Some((last, 1)) => {
                 let last = *last;
-                self.run = Some((value, times as usize));
+                self.run = Some((value, times));
                 self.pack(last);
             }
             _ => {
                 self.place();
-                self.run = Some((value, times as usize));
+                self.run = Some((value, times));
             }
         }
     }
@@ -60,7 +65,7 @@ impl Encoder {
         for group in groups {
             let [first, others @ ..] = group;
             if others.iter().all(|value| value == first) {
-                self.push(*first, GROUP as u32);
+                self.repeat(*first, GROUP);
                 continue;
             }
             self.place();

@@ -37,7 +37,6 @@ pub struct Fold {
 }
 
 #[expect(clippy::indexing_slicing, reason = "hot loop; codes are bounded by the dictionaries they come from")]
-#[expect(clippy::cast_sign_loss, reason = "dictionary keys of valid values are not negative")]
 impl Fold {
     pub fn add(&mut self, lines: &Lines) {
         let customer_of = lines.customer_id.map(|id| self.ids.code(id));

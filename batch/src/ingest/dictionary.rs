@@ -153,7 +153,6 @@ impl Dictionary {
 /// 6.4): the high bits of the product with the golden ratio.
 #[inline]
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "of LATELY_BITS bits")]
 pub const fn lately_place(word: u64) -> usize {
     (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - LATELY_BITS)) as usize
 }

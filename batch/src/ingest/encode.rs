@@ -55,7 +55,7 @@ impl FileLayout {
 ///
 /// # Errors
 /// When the rows cannot be encoded.
-pub fn encode_orders<'p>(pieces: &'p [Piece], source: &str, layout: &FileLayout) -> Result<Vec<ColumnPages>> {
+pub fn encode_orders(pieces: &[Piece], source: &str, layout: &FileLayout) -> Result<Vec<ColumnPages>> {
     type CodesOf = fn(&Rows) -> &Vec<Code>;
     type CodeOf = fn(&Header) -> Code;
     type TextsOf = fn(&Texts) -> &Dictionary;
