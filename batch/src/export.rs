@@ -78,12 +78,22 @@ fn write_fault(error: Error, name: &str) -> Error {
     let write = |source: io::Error| Error::Write { path: name.to_owned(), source };
     match error {
         Error::Columns(ArrowError::IoError(_, source)) => write(source),
+        Error::Columns(ArrowError::CsvError(text)) => match io_error_in(&text) {
+            Some(source) => write(source),
+            None => Error::Columns(ArrowError::CsvError(text)),
+        },
         Error::Export(ParquetError::External(source)) => match source.downcast::<io::Error>() {
             Ok(source) => write(*source),
             Err(source) => Error::Export(ParquetError::External(source)),
         },
         other => other,
     }
+}
+
+/// The operating system's error behind a text that ends in `(os error 32)`: all that arrow's CSV writer leaves of it.
+fn io_error_in(text: &str) -> Option<io::Error> {
+    let (_, code) = text.rsplit_once("(os error ")?;
+    code.trim_end_matches(')').parse().ok().map(io::Error::from_raw_os_error)
 }
 
 /// Files of one partition together, partitions in order.

@@ -10,10 +10,13 @@ use std::thread;
 use data::lake::{DataFile, Snapshot};
 use data::merge::InvoiceHash;
 use data::{EventTime, Money};
+use parquet::errors::ParquetError;
+use parquet::file::reader::Length;
 use tokio::runtime::Handle;
 
 use self::fold::Fold;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::topics;
 
 /// The customers of a snapshot, sorted by id; the columns are of one length.
@@ -97,7 +100,14 @@ pub fn compute(orders: &Snapshot, threads: usize, runtime: &Handle) -> Result<Cu
 fn fold_file(orders: &Snapshot, file: &DataFile, fold: &mut Fold, runtime: &Handle) -> Result<()> {
     let handle = runtime.block_on(orders.open_file(file))?;
     let fail = |source| Error::Orders { path: file.path.clone(), source };
-    lines::each_row_group(handle, |lines| fold.add(&lines)).map_err(fail)
+    if handle.len() != file.bytes {
+        return Err(fail(ParquetError::General(format!(
+            "it has {} bytes, and the table's log says {}: it was changed after it was written; restore it from a copy of the lake",
+            handle.len(),
+            file.bytes
+        ))));
+    }
+    guarded(|| lines::each_row_group(handle, |lines| fold.add(&lines))).map_err(fail)
 }
 
 #[cfg(test)]

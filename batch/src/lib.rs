@@ -7,6 +7,7 @@ pub mod draft;
 pub mod error;
 pub mod export;
 pub mod features;
+pub mod guard;
 mod hybrid;
 pub mod ingest;
 pub mod model;

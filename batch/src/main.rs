@@ -15,7 +15,7 @@ use batch::progress::Progress;
 use batch::report::Input;
 use batch::run::{Context, document};
 use batch::show::counted;
-use batch::{export, show, source};
+use batch::{export, guard, show, source};
 use clap::Parser;
 use data::lake::{Lake, Table, WriterLock, vacuum};
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 const VACUUM_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 fn main() -> ExitCode {
+    guard::silence();
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -220,7 +220,8 @@ pub fn counted(number: u64, what: &str) -> String {
 }
 
 /// Thousands set apart by commas.
-fn grouped(number: &str) -> String {
+#[must_use]
+pub fn grouped(number: &str) -> String {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut out = sign.to_owned();

@@ -260,3 +260,43 @@ proptest! {
 fn halves_of_a_character_in_two_lines_stay_apart() {
     account_for(b"a\xC2\n\xA3b\nc\xE2\x82\n\xAC\n");
 }
+
+/// The bytes with some of them changed, another way in each round.
+fn damaged(bytes: &[u8], round: u64) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    let step =
+        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    let chances = std::iter::successors(step(&round), step).map(|state| (state >> 33) as usize);
+    let chances: Vec<usize> = chances.take(8).collect();
+    for pair in chances.chunks(2).take(1 + chances[0] % 4) {
+        let at = pair[0] % damaged.len();
+        damaged[at] ^= u8::try_from(pair[1] % 255 + 1).expect("a byte");
+    }
+    damaged
+}
+
+fn must_not_panic(answer: &common::Answer, what: &str) {
+    assert!(matches!(answer.code, 0 | 1), "{what}: {} {}", answer.code, answer.stderr);
+    assert!(!answer.stderr.contains("panicked"), "{what}: {}", answer.stderr);
+}
+
+#[test]
+fn damaged_parquet_is_told_and_nothing_panics() {
+    let shop = Shop::new();
+    shop.write("orders.csv", ONLINE_RETAIL.text());
+    shop.done(&["run", "--input", "orders.csv"]);
+    shop.done(&["export", "orders", "-o", "orders.parquet"]);
+    let given = std::fs::read(shop.path("orders.parquet")).expect("an export");
+    let stored = glob::glob(shop.path("lake/orders/month=*/*.parquet").to_str().expect("plain"));
+    let stored = stored.expect("a pattern").next().expect("a file").expect("its path");
+    let whole = std::fs::read(&stored).expect("a file of orders");
+    for round in 0..60 {
+        shop.write("damaged.parquet", damaged(&given, round));
+        let arguments = ["ingest", "--input", "damaged.parquet", "--lake", &format!("lake{round}")];
+        must_not_panic(&shop.run(&arguments), &format!("given, round {round}"));
+        std::fs::write(&stored, damaged(&whole, round)).expect("a damaged file");
+        must_not_panic(&shop.run(&["run"]), &format!("stored, round {round}"));
+    }
+    std::fs::write(&stored, whole).expect("the file as it was");
+    shop.done(&["run"]);
+}

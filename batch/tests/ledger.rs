@@ -134,6 +134,56 @@ fn new_lines_are_dated_as_the_ones_above_them() {
     }
 }
 
+/// A day without orders is a header alone, of which every other file would be the continuation.
+#[test]
+fn a_header_alone_says_nothing_of_what_follows_it() {
+    let shop = Shop::new();
+    let ambiguous = format!("{HEADER}\n1,A,BOX,1,3/4/2011,1,7,UK\n2,A,BOX,1,3/4/2011,1,8,UK\n");
+    shop.write("empty.csv", format!("{HEADER}\n"));
+    shop.write("ambiguous.csv", ambiguous);
+    shop.write("orders.csv", file(0..400));
+    shop.write("repriced.csv", file(0..400).replace(",1.00,", ",2.00,"));
+    shop.done(&["ingest", "--input", "empty.csv"]);
+    let message = shop.refused(&["ingest", "--input", "ambiguous.csv"]);
+    assert!(message.contains("every date can be read as month/day and as day/month"), "{message}");
+    assert_eq!(counts(&shop.json(&["run", "--input", "orders.csv"])), [400, 400, 0]);
+    let message = shop.refused(&["run", "--input", "repriced.csv"]);
+    assert!(message.contains("has about 100 % of its invoices in common with orders.csv"), "{message}");
+    assert_eq!(counts(&shop.json(&["ingest", "--input", "empty.csv"])), [0, 0, 0]);
+}
+
+/// What was written of a file that is refused in the end does not stay.
+#[test]
+fn a_refused_file_leaves_nothing_behind() {
+    let shop = Shop::new();
+    shop.write("orders.csv", file(0..400));
+    shop.done(&["run", "--input", "orders.csv"]);
+    let parts = || {
+        let glob = |table: &str| {
+            glob::glob(shop.path(&format!("lake/{table}/**/part-*")).to_str().expect("plain"))
+                .expect("a pattern")
+                .count()
+        };
+        (glob("orders"), glob("rejected_orders"))
+    };
+    let before = parts();
+    // Half of it is known by invoice and line: found only once all of it is written.
+    let lap = file((390..400).chain(1000..1030)) + "1031,A,BOX,1,soon,1.00,7,UK\n";
+    shop.write("lap.csv", lap);
+    let message = shop.refused(&["run", "--input", "lap.csv"]);
+    assert!(message.contains("were there before, with the same invoice and content"), "{message}");
+    assert_eq!(parts(), before);
+}
+
+#[test]
+fn a_date_format_that_reads_no_date_is_refused() {
+    let shop = Shop::new();
+    shop.write("orders.csv", file([12, 30]));
+    let message = shop.refused(&["run", "--input", "orders.csv", "--date-format", "%Y-%m-%d"]);
+    assert!(message.contains("none of its lines is accepted, and 2 dates cannot be read as %Y-%m-%d"), "{message}");
+    assert_eq!(counts(&shop.json(&["run", "--input", "orders.csv"])), [2, 2, 0], "and it is not known by that");
+}
+
 /// 3/1 and 4/1 went forward as day/month; the 31st then says that the first number is the month.
 #[test]
 fn new_lines_that_refute_how_the_others_were_dated_are_refused() {

@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::RowGroupMetaData;
+use parquet::schema::types::SchemaDescriptor;
 
 use super::pages;
 use crate::topics;
@@ -210,6 +211,7 @@ pub fn each_row_group(handle: FileHandle, mut take: impl FnMut(Lines)) -> Result
     let options = ArrowReaderOptions::new().with_schema(Arc::new(reading_schema()));
     let metadata = ArrowReaderMetadata::load(&handle, options)?;
     let columns = metadata.metadata().file_metadata().schema_descr();
+    check_scale(columns)?;
     let projection = ProjectionMask::columns(columns, COLUMNS);
     let with_source = ProjectionMask::columns(columns, COLUMNS.into_iter().chain([SOURCE]));
     let pages = Arc::new(handle.clone());
@@ -230,6 +232,17 @@ pub fn each_row_group(handle: FileHandle, mut take: impl FnMut(Lines)) -> Result
         }
     }
     Ok(())
+}
+
+/// Refuses amounts of another scale: Arrow's reader would take their digits as ten-thousandths.
+fn check_scale(columns: &SchemaDescriptor) -> Result<()> {
+    let amount = columns.columns().iter().find(|column| column.name() == "amount");
+    match amount.map(|column| column.type_scale()) {
+        Some(scale) if scale != 4 => Err(ParquetError::General(format!(
+            "column amount has {scale} decimals, and the table has 4; write it again"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Texts as dictionaries, as they are stored; money as the 64-bit integers it is.

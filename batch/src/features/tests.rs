@@ -5,6 +5,7 @@ use arrow::array::{
     ArrayRef, Decimal64Array, RecordBatch, StringArray, StringDictionaryBuilder, TimestampMicrosecondArray,
     new_null_array,
 };
+use arrow::compute::concat;
 use arrow::datatypes::Int32Type;
 use data::lake::{FileHandle, Table, money_column, times_column};
 use parquet::arrow::ArrowWriter;
@@ -76,8 +77,8 @@ fn expected(lines: &[Line]) -> Customers {
     customers
 }
 
-/// A file of `orders` with row groups of up to a hundred lines.
-fn file(lines: &[Line], properties: WriterPropertiesBuilder) -> FileHandle {
+/// Rows of `orders`; columns that nothing is computed from are empty.
+fn table_batch(lines: &[Line]) -> RecordBatch {
     let schema = Arc::new(Table::Orders.file_schema());
     let texts = |of: &dyn Fn(&Line) -> String| -> ArrayRef {
         Arc::new(lines.iter().map(|line| Some(of(line))).collect::<StringArray>())
@@ -91,10 +92,15 @@ fn file(lines: &[Line], properties: WriterPropertiesBuilder) -> FileHandle {
         ("ordered_at", _) => times_column(lines.iter().map(|line| EventTime::from_micros(line.4))),
         (_, kind) => new_null_array(kind, lines.len()),
     });
-    let batch = RecordBatch::try_new(schema.clone(), columns.collect()).expect("columns of the table");
+    RecordBatch::try_new(schema.clone(), columns.collect()).expect("columns of the table")
+}
+
+/// A file of `orders` with row groups of up to a hundred lines.
+fn file(lines: &[Line], properties: WriterPropertiesBuilder) -> FileHandle {
+    let batch = table_batch(lines);
     let mut file = tempfile::tempfile().expect("a file");
     let properties = properties.set_max_row_group_row_count(Some(100)).build();
-    let mut writer = ArrowWriter::try_new(&mut file, schema, Some(properties)).expect("a writer");
+    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).expect("a writer");
     writer.write(&batch).expect("rows");
     writer.close().expect("a file");
     FileHandle::Local(Arc::new(file))
@@ -136,6 +142,33 @@ fn files_of_other_forms_are_read_to_the_same_result() {
     ];
     for (form, properties, by_pages) in forms {
         assert_eq!(read(&file(&lines, properties)), (Some(expected.clone()), by_pages), "{form}");
+    }
+    // Amounts outgrow their dictionary: what follows it is plain.
+    let many: Vec<Line> =
+        lines.iter().zip(1..).map(|(line, amount)| (line.0, line.1, amount, line.3, line.4)).collect();
+    let small = WriterProperties::builder().set_column_dictionary_page_size_limit("amount".into(), 64);
+    let small = small.set_data_page_row_count_limit(20).set_write_batch_size(20);
+    let whole = read(&file(&many, WriterProperties::builder()));
+    assert_eq!(read(&file(&many, small)), whole);
+    assert_eq!(whole.1, 50);
+}
+
+#[test]
+fn a_line_without_a_value_is_told() {
+    let whole = vec![(1, 1, 10, 1, 5), (1, 2, 20, 1, 6)];
+    for name in ["customer_id", "invoice", "country", "amount", "ordered_at"] {
+        let mut file = tempfile::tempfile().expect("a file");
+        let batch = table_batch(&whole);
+        let place = batch.schema().index_of(name).expect("a column");
+        let mut columns = batch.columns().to_vec();
+        let nothing = new_null_array(columns[place].data_type(), 1);
+        columns[place] = concat(&[&columns[place].slice(0, 1), &nothing]).expect("one kind");
+        let batch = RecordBatch::try_new(batch.schema(), columns).expect("columns of the table");
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).expect("a writer");
+        writer.write(&batch).expect("rows");
+        writer.close().expect("a file");
+        let error = lines::each_row_group(FileHandle::Local(Arc::new(file)), |_| {}).expect_err("a value is missing");
+        assert!(error.to_string().contains(&format!("column {name} has lines without a value")), "{error}");
     }
 }
 

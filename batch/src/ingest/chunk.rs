@@ -178,6 +178,12 @@ impl Counts {
         Ok(Self { accepted, rejected, blank: 0 })
     }
 
+    /// Lines rejected for `reason`.
+    #[must_use]
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.rejected.get(reason.index()).copied().unwrap_or(0)
+    }
+
     pub fn reject(&mut self, reason: Reason) {
         if let Some(count) = self.rejected.get_mut(reason.index()) {
             *count += 1;

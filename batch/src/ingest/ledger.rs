@@ -137,6 +137,11 @@ impl Ledger {
         if let Some(same) = alike.iter().find(|entry| entry.row.source_id == prefixes.whole) {
             return Ok(Standing::Known { lines_read: same.fingerprint.lines_read });
         }
+        // A header alone says nothing of what follows it: neither lines nor how their dates are read.
+        alike.retain(|entry| entry.fingerprint.lines_read > 0);
+        if alike.is_empty() {
+            return Ok(Standing::New);
+        }
         let longest = alike.iter().rev().find_map(|entry| {
             let (_, id, next) = prefixes.ids.iter().find(|(bytes, ..)| *bytes == entry.row.bytes)?;
             (*id == entry.row.source_id).then_some((*entry, *next))

@@ -79,16 +79,25 @@ impl Output {
         Ok(())
     }
 
-    /// Ends every file and names them all.
+    /// Ends every file.
     ///
     /// # Errors
     /// When the storage refuses.
-    pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
+    pub fn finish(&mut self) -> Result<()> {
         let open: Vec<_> = self.open.keys().cloned().collect();
-        for partition in open {
-            self.end(&partition)?;
-        }
-        Ok(std::mem::take(&mut self.finished))
+        open.iter().try_for_each(|partition| self.end(partition))
+    }
+
+    /// The files that are finished.
+    #[must_use]
+    pub fn files(&self) -> &[WrittenFile] {
+        &self.finished
+    }
+
+    /// The finished files, which are to stay.
+    #[must_use]
+    pub fn keep(mut self) -> Vec<WrittenFile> {
+        std::mem::take(&mut self.finished)
     }
 
     /// Ends the file that has waited longest when no more may be open.
@@ -120,12 +129,17 @@ impl Output {
     }
 }
 
-/// What was written of an abandoned source goes away; finished files that no commit names are left to vacuum.
+/// What was written of an abandoned source goes away: a disk that is full would stay full.
 impl Drop for Output {
     fn drop(&mut self) {
         for (_, open) in std::mem::take(&mut self.open) {
             if let Ok(sink) = open.writer.into_inner() {
                 sink.abort();
+            }
+        }
+        for file in std::mem::take(&mut self.finished) {
+            if let Err(error) = self.runtime.block_on(self.lake.discard(self.table, &file)) {
+                tracing::warn!(%error, file = file.path, "could not remove a file that no commit names; `batch vacuum` will");
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use data::cleaning::latest_date;
 use data::lake::{SourceRow, Table, Tables, WrittenFile};
 use data::numbers::DecimalMark;
-use data::{DateEvidence, DateFormat, DayMonth, EventTime, Rules};
+use data::{DateEvidence, DateFormat, DayMonth, EventTime, Reason, Rules};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -22,7 +22,7 @@ use crate::csv::dialect::{Layout, Wishes, detect};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::run::Writing;
-use crate::show::counted;
+use crate::show::{counted, grouped};
 use crate::source::Source;
 
 const HEAD_BYTES: usize = 1 << 20;
@@ -57,6 +57,8 @@ impl fmt::Display for SourceReport {
         let rejected: u64 = self.rejected.values().sum();
         let Self { source, read, accepted, already_known, .. } = self;
         let lines = counted(*read, "line");
+        let [accepted, rejected, already_known] =
+            [*accepted, rejected, *already_known].map(|number| grouped(&number.to_string()));
         write!(out, "{source}: {lines}, {accepted} accepted, {rejected} rejected, {already_known} already known")?;
         self.evidence.iter().try_for_each(|line| write!(out, "\n  {line}"))
     }
@@ -148,18 +150,19 @@ impl Ingest<'_> {
             )?;
             report.evidence.extend(overlap);
         }
-        let Reading { outcome, orders, refused } = reading;
-        let (orders, refused) = (orders.finish()?, refused.finish()?);
+        let Reading { outcome, mut orders, mut refused } = reading;
+        orders.finish()?;
+        refused.finish()?;
         if !self.options.allow_overlap {
             let new = standing == Standing::New;
-            report.evidence.extend(self.check_lines(source, new, &orders, outcome.counts.accepted)?);
+            report.evidence.extend(self.check_lines(source, new, orders.files(), outcome.counts.accepted)?);
         }
         let counts = outcome.counts.clone();
         let mut evidence = outcome.dates;
         if let Some(earlier) = earlier {
             evidence.add(&earlier.evidence);
         }
-        let written = Written { outcome, orders, refused };
+        let written = Written { outcome, orders: orders.keep(), refused: refused.keep() };
         self.commit(source, &head, known, written, Dates { format: layout.dates, evidence }, &report)?;
         Ok((counts, report))
     }
@@ -194,6 +197,7 @@ impl Ingest<'_> {
         earlier: Option<&Dates>,
     ) -> Result<(Layout, Reading)> {
         let reading = self.read_once(source, &layout, start)?;
+        self.check_asked_dates(source, &layout, &reading.outcome.counts)?;
         let DateFormat::Order(assumed) = layout.dates else { return Ok((layout, reading)) };
         if self.options.wishes.dates.is_some() {
             return Ok((layout, reading));
@@ -217,6 +221,21 @@ impl Ingest<'_> {
                 Ok((layout, again))
             }
         }
+    }
+
+    /// Refuses a source that has no order under the date format that was asked for: its lines would be known, and nobody could
+    /// bring them again with another.
+    fn check_asked_dates(&self, source: &Source, layout: &Layout, counts: &Counts) -> Result<()> {
+        let unreadable = counts.of(Reason::BadDate);
+        if self.options.wishes.dates.is_none() || counts.accepted > 0 || unreadable == 0 {
+            return Ok(());
+        }
+        let reason = format!(
+            "none of its lines is accepted, and {} cannot be read as {}, which --date-format asks for; pass another, or none to have it decided",
+            if unreadable == 1 { "1 date".to_owned() } else { counted(unreadable, "date") },
+            layout.dates
+        );
+        Err(Error::Source { name: source.name.clone(), reason })
     }
 
     fn read_once(&self, source: &Source, layout: &Layout, start: Start) -> Result<Reading> {
@@ -349,7 +368,8 @@ fn contradiction(layout: &Layout, dates: &DateEvidence) -> Option<String> {
         DayMonth::DayFirst => (dates.month_first_only, DayMonth::MonthFirst),
     };
     let agreeing = dates.day_first_only + dates.month_first_only - refused;
-    (refused > 0).then(|| {
+    // Where none agrees, the order was asked for, and it is not they that contradict each other.
+    (refused > 0 && agreeing > 0).then(|| {
         format!(
             "warning: dates contradict each other: {} can only be {order}, {} only {other}; all were read as {order}, so the latter are among the rejected (batch export rejected_orders), and of {} that can be either some may have day and month exchanged. Split the file by its forms and pass --date-format with each",
             counted(agreeing, "line"), counted(refused, "line"), counted(dates.either, "line"),

@@ -38,6 +38,23 @@ fn a_run_that_may_not_write_on_leaves_the_publication() {
     assert_eq!(unfinished, Vec::<String>::new(), "a run that fails tidies up");
 }
 
+/// A file that another one has taken the place of: never a sum of what is left.
+#[test]
+fn a_file_of_orders_of_another_length_is_told() {
+    let place = Place::new();
+    let (orders, _) = place.orders("orders.csv", 1_500, 1);
+    let lake = place.lake("lake");
+    lake.run(&[&orders]);
+    let published = lake.view(None);
+    let files: Vec<PathBuf> = glob::glob(&format!("{}/orders/month=*/*.parquet", lake.location))
+        .expect("a pattern")
+        .map(|file| file.expect("a file"))
+        .collect();
+    fs::copy(&files[0], &files[1]).expect("a copy");
+    lake.ask(&["run"]).must_fail(1, &["cannot read table orders", "it was changed after it was written"]);
+    lake.view(None).must_equal(&published, "the publication stays");
+}
+
 /// Fills a small disk of its own but for some kilobytes, runs, frees the disk, shows, and so on.
 const ON_A_FULL_DISK: &str = r#"
 mount -t tmpfs -o size=2m tmpfs "$LAKE" || exit 77

@@ -176,6 +176,15 @@ impl Lake {
         Ok(true)
     }
 
+    /// Removes a file that no commit names.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    pub async fn discard(&self, table: Table, file: &WrittenFile) -> Result<()> {
+        let path = self.object_path(table, &file.path);
+        self.store.delete(&path).await.map_err(Error::storage(table))
+    }
+
     /// Whether `table` has a version `version`.
     async fn has_commit(&self, table: Table, version: u64) -> Result<bool> {
         match self.store.head(&self.object_path(table, &format!("_delta_log/{version:020}.json"))).await {
