@@ -175,6 +175,27 @@ fn a_date_order_that_shows_late_holds_for_the_whole_file() {
     assert_eq!(json!(shop.columns("customer_rfm", &["customer_id", "last_order_at"])), newest);
 }
 
+/// Whole prices fill the first megabyte; one behind it says that the comma is no thousands' mark.
+#[test]
+fn a_decimal_mark_that_shows_late_holds_for_the_whole_file() {
+    let line = |number: u32, price: &str| format!("{number};A;BOX;1;2011-01-31;{price};{};UK\n", number % 100);
+    let whole: String = (0..40_000).map(|number| line(number, if number % 2 == 0 { "1,125" } else { "7" })).collect();
+    let header = HEADER.replace(',', ";");
+    let shop = Shop::new();
+    shop.write("late.csv", format!("{header}\n{whole}{}", line(40_000, "12,50")));
+    let document = shop.json(&["run", "--input", "late.csv"]);
+    assert_eq!(document["input"]["accepted"], 40_001);
+    assert_eq!(document["revenue"], json!(20_000.0 * 1.125 + 20_000.0 * 7.0 + 12.5));
+    let shop = Shop::new();
+    shop.write("both.csv", format!("{header}\n{}{}", line(1, "2.50"), line(2, "12,50")));
+    let document = shop.json(&["run", "--input", "both.csv"]);
+    assert_eq!(document["input"]["rejected"], json!({ "bad_price": 1 }));
+    assert!(
+        evidence(&document)
+            .contains("warning: prices contradict each other: 1 price can only be read with a decimal comma")
+    );
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory");

@@ -12,6 +12,23 @@ pub enum DecimalMark {
 }
 
 impl DecimalMark {
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Point => Self::Comma,
+            Self::Comma => Self::Point,
+        }
+    }
+
+    /// Whether `price` can be read with this mark alone; `1,234` may as well be a thousand and more.
+    #[must_use]
+    pub fn is_told_by(self, price: &[u8]) -> bool {
+        let price = trimmed(price);
+        let last = price.iter().rposition(|byte| *byte == self.byte());
+        last.is_some_and(|last| price.len() - last != 4 || price.contains(&self.other().byte()))
+            && parse_money(price, self).is_some()
+    }
+
     const fn byte(self) -> u8 {
         match self {
             Self::Point => b'.',
@@ -229,6 +246,18 @@ mod tests {
         }
         assert_eq!(money("1.250,75", DecimalMark::Comma), Some(12_507_500));
         assert_eq!(money("2,55", DecimalMark::Comma), Some(25_500));
+    }
+
+    #[test]
+    fn a_price_tells_its_decimal_mark_unless_it_may_be_grouped() {
+        let told = |price: &str| [DecimalMark::Point, DecimalMark::Comma].map(|mark| mark.is_told_by(price.as_bytes()));
+        assert_eq!(told("2.55"), [true, false]);
+        assert_eq!(told(" 12,5 "), [false, true]);
+        assert_eq!(
+            (told("1,234"), told("1.234"), told("7"), told("free")),
+            ([false; 2], [false; 2], [false; 2], [false; 2])
+        );
+        assert_eq!((told("1,250.00"), told("1.250,00")), ([true, false], [false, true]));
     }
 
     #[test]

@@ -191,6 +191,22 @@ impl Counts {
     }
 }
 
+/// What prices say about the decimal mark. Evidence of parts adds up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Whether an accepted price can be read with the layout's mark alone.
+    pub told: bool,
+    /// Lines refused for a price that can be read with the other mark alone.
+    pub other: u64,
+}
+
+impl Marks {
+    pub const fn add(&mut self, other: &Self) {
+        self.told |= other.told;
+        self.other += other.other;
+    }
+}
+
 /// What a chunk held.
 #[derive(Debug, Default)]
 pub struct Parsed {
@@ -201,6 +217,7 @@ pub struct Parsed {
     pub dates: DateEvidence,
     /// Lines that are not UTF-8.
     pub not_utf8: u64,
+    pub marks: Marks,
     /// Physical lines, complete ones.
     pub lines: u32,
     /// Where the record begins that the chunk cuts off.

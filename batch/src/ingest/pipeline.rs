@@ -10,7 +10,7 @@ use data::DateEvidence;
 use data::lake::MONTH_COLUMN;
 use data::time::Month;
 
-use super::chunk::{Counts, Parsed, parse};
+use super::chunk::{Counts, Marks, Parsed, parse};
 use super::encode::{Piece, RefusedPiece};
 use super::fingerprint::{ContentHash, Sketch};
 use super::output::Output;
@@ -38,6 +38,7 @@ pub struct Outcome {
     pub counts: Counts,
     pub dates: DateEvidence,
     pub not_utf8: u64,
+    pub marks: Marks,
     /// Physical lines up to the end.
     pub lines: u64,
     pub bytes: u64,
@@ -303,6 +304,7 @@ impl<'a> Flow<'a> {
         outcome.counts.add(&parsed.counts);
         outcome.dates.add(&parsed.dates);
         outcome.not_utf8 += parsed.not_utf8;
+        outcome.marks.add(&parsed.marks);
         outcome.invoices.add(&parsed.invoice_hashes);
         for (month, rows) in std::mem::take(&mut parsed.months) {
             let group = self.months.entry(month).or_default();

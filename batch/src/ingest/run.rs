@@ -186,7 +186,7 @@ impl Ingest<'_> {
         Ok((known > 0).then(|| format!("warning: {shares}; they count twice")))
     }
 
-    /// Reads the source, and once more when its dates turn out to be of the other order.
+    /// Reads the source, and once more when its dates turn out to be of the other order, or its prices to have the other mark.
     ///
     /// New lines of a source that grew are dated as the `earlier` ones were, unless they refute it.
     fn read(
@@ -196,7 +196,14 @@ impl Ingest<'_> {
         start: Start,
         earlier: Option<&Dates>,
     ) -> Result<(Layout, Reading)> {
-        let reading = self.read_once(source, &layout, start)?;
+        let mut reading = self.read_once(source, &layout, start)?;
+        let marks = reading.outcome.marks;
+        if marks.other > 0 && !marks.told && earlier.is_none() {
+            // The first megabyte had no price that tells.
+            drop(reading);
+            layout.mark = layout.mark.other();
+            reading = self.read_once(source, &layout, start)?;
+        }
         self.check_asked_dates(source, &layout, &reading.outcome.counts)?;
         let DateFormat::Order(assumed) = layout.dates else { return Ok((layout, reading)) };
         if self.options.wishes.dates.is_some() {
@@ -325,8 +332,13 @@ fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, stand
         evidence.push(format!("continues {from}, which was ingested before: its first {bytes} bytes are passed over"));
     }
     evidence.push(format!("fields are separated by {}", delimiter_name(layout.delimiter)));
-    let mark = if layout.mark == DecimalMark::Comma { "comma" } else { "point" };
-    evidence.push(format!("decimals are behind a {mark}"));
+    evidence.push(format!("decimals are behind a {}", mark_name(layout.mark)));
+    if outcome.marks.other > 0 {
+        evidence.push(format!(
+            "warning: prices contradict each other: {} can only be read with a decimal {}; all were read with a decimal {}, so these lines are among the rejected (batch export rejected_orders), and others may be wrong. Split the file by its forms",
+            counted(outcome.marks.other, "price"), mark_name(layout.mark.other()), mark_name(layout.mark)
+        ));
+    }
     evidence.push(encoding_evidence(layout, outcome));
     evidence.push(date_evidence(layout, &outcome.dates));
     evidence.extend(contradiction(layout, &outcome.dates));
@@ -337,6 +349,13 @@ fn report(source: &Source, layout: &Layout, outcome: &Outcome, known: u64, stand
         rejected: outcome.counts.by_reason(),
         already_known: known,
         evidence,
+    }
+}
+
+const fn mark_name(mark: DecimalMark) -> &'static str {
+    match mark {
+        DecimalMark::Point => "point",
+        DecimalMark::Comma => "comma",
     }
 }
 

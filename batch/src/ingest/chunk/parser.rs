@@ -88,8 +88,18 @@ impl<'a> Parser<'a> {
         let Positions { stock_code, quantity, unit_price, .. } = self.positions;
         let (quantity, unit_price) = (record.get(quantity), record.get(unit_price));
         match self.rules.check_line(&check, record.get(stock_code), quantity, unit_price, self.layout.mark) {
-            Ok(figures) => self.accept(&figures, &record, foreign),
-            Err(reason) => self.refuse(start, end, reason),
+            Ok(figures) => {
+                if !self.parsed.marks.told {
+                    self.parsed.marks.told = self.layout.mark.is_told_by(unit_price);
+                }
+                self.accept(&figures, &record, foreign);
+            }
+            Err(reason) => {
+                if reason == Reason::BadPrice {
+                    self.parsed.marks.other += u64::from(self.layout.mark.other().is_told_by(unit_price));
+                }
+                self.refuse(start, end, reason);
+            }
         }
     }
 
