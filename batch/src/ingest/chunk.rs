@@ -215,6 +215,8 @@ pub struct Parsed {
     pub refused: Refused,
     pub counts: Counts,
     pub dates: DateEvidence,
+    /// Whether a date could be read by the layout's format.
+    pub dated: bool,
     /// Lines that are not UTF-8.
     pub not_utf8: u64,
     pub marks: Marks,

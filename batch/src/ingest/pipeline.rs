@@ -37,6 +37,8 @@ const WAITING_ROWS: usize = 1 << 20;
 pub struct Outcome {
     pub counts: Counts,
     pub dates: DateEvidence,
+    /// Whether a date could be read by the layout's format.
+    pub dated: bool,
     pub not_utf8: u64,
     pub marks: Marks,
     /// Physical lines up to the end.
@@ -303,6 +305,7 @@ impl<'a> Flow<'a> {
         outcome.lines = self.lines;
         outcome.counts.add(&parsed.counts);
         outcome.dates.add(&parsed.dates);
+        outcome.dated |= parsed.dated;
         outcome.not_utf8 += parsed.not_utf8;
         outcome.marks.add(&parsed.marks);
         outcome.invoices.add(&parsed.invoice_hashes);

@@ -204,7 +204,7 @@ impl Ingest<'_> {
             layout.mark = layout.mark.other();
             reading = self.read_once(source, &layout, start)?;
         }
-        self.check_asked_dates(source, &layout, &reading.outcome.counts)?;
+        self.check_asked_dates(source, &layout, &reading.outcome)?;
         let DateFormat::Order(assumed) = layout.dates else { return Ok((layout, reading)) };
         if self.options.wishes.dates.is_some() {
             return Ok((layout, reading));
@@ -230,11 +230,13 @@ impl Ingest<'_> {
         }
     }
 
-    /// Refuses a source that has no order under the date format that was asked for: its lines would be known, and nobody could
-    /// bring them again with another.
-    fn check_asked_dates(&self, source: &Source, layout: &Layout, counts: &Counts) -> Result<()> {
-        let unreadable = counts.of(Reason::BadDate);
-        if self.options.wishes.dates.is_none() || counts.accepted > 0 || unreadable == 0 {
+    /// Refuses a source none of whose dates the format reads that was asked for, though another would: its lines would be known, and
+    /// nobody could bring them again.
+    fn check_asked_dates(&self, source: &Source, layout: &Layout, outcome: &Outcome) -> Result<()> {
+        let unreadable = outcome.counts.of(Reason::BadDate);
+        let DateEvidence { plain, month_first_only, day_first_only, either, .. } = outcome.dates;
+        let otherwise = plain + month_first_only + day_first_only + either > 0;
+        if self.options.wishes.dates.is_none() || outcome.dated || unreadable == 0 || !otherwise {
             return Ok(());
         }
         let reason = format!(

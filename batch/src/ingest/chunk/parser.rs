@@ -113,6 +113,7 @@ impl<'a> Parser<'a> {
     fn begin_order(&mut self, fields: &OrderFields<'_>) -> OrderCheck {
         let [invoice, customer_id, date, _] = fields;
         let ordered_at = self.date.read(date, &self.layout.dates, &mut self.parsed.dates);
+        self.parsed.dated |= ordered_at.is_some();
         let check = self.rules.check_order(invoice, customer_id, ordered_at, self.layout.latest);
         self.order.begin(fields, check);
         check
