@@ -82,19 +82,21 @@ pub fn texts(descriptor: &ColumnDescPtr, texts: &Dictionary, codes: Values<'_, C
 /// When there are more rows than a page can count.
 pub fn integers(descriptor: &ColumnDescPtr, column: Values<'_, i64>) -> Result<ColumnPages> {
     let mut distinct = Integers::default();
-    let written = match column {
-        Values::Each(values) => distinct.codes(values.iter().copied()).map(|codes| (codes, &[][..])),
-        Values::Runs(runs) => distinct.codes(runs.iter().map(|(value, _)| *value)).map(|codes| (codes, runs)),
+    let codes = match column {
+        Values::Each(values) => distinct.codes(values.iter().copied()),
+        Values::Runs(runs) => distinct.codes(runs.iter().map(|(value, _)| *value)),
     };
-    let Some((codes, runs)) = written else { return plain_integers(descriptor, column) };
+    let Some(codes) = codes else { return plain_integers(descriptor, column) };
     let values = distinct.values();
     let statistics = integer_statistics(values.iter().copied());
     let dictionary = (values.iter().flat_map(|value| value.to_le_bytes()).collect(), values.len());
-    if let Values::Each(_) = column {
-        return dictionary_column(descriptor, dictionary, Values::Each(&codes), statistics);
+    match column {
+        Values::Each(_) => dictionary_column(descriptor, dictionary, Values::Each(&codes), statistics),
+        Values::Runs(runs) => {
+            let runs: Vec<(Code, u32)> = codes.into_iter().zip(runs.iter().map(|(_, times)| *times)).collect();
+            dictionary_column(descriptor, dictionary, Values::Runs(&runs), statistics)
+        }
     }
-    let runs: Vec<(Code, u32)> = codes.into_iter().zip(runs.iter().map(|(_, times)| *times)).collect();
-    dictionary_column(descriptor, dictionary, Values::Runs(&runs), statistics)
 }
 
 fn plain_integers(descriptor: &ColumnDescPtr, column: Values<'_, i64>) -> Result<ColumnPages> {
