@@ -1,6 +1,7 @@
 //! How far a process is behind, looked at from outside its workers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -15,6 +16,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct LagWatch {
     kafka: Spans,
     topics: Vec<String>,
+    orders_id: Arc<str>,
     shards: u32,
 }
 
@@ -26,7 +28,15 @@ impl LagWatch {
             topics.extend([&names.clickstream, &names.clickstream_by_user, &names.clickstream_by_field]);
             topics.extend([&names.order_events, &names.order_events_by_user]);
         }
-        Self { kafka, topics: topics.into_iter().cloned().collect(), shards: plan.shards.max(1) }
+        let topics = topics.into_iter().cloned().collect();
+        Self { kafka, topics, orders_id: Arc::clone(&plan.orders_id), shards: plan.shards.max(1) }
+    }
+
+    /// Whether the topic of orders is another one than that whose offsets publications cover: what is read of it would be taken
+    /// for what they have counted.
+    pub fn is_made_anew(&self) -> bool {
+        let same = self.topics.first().map(|orders| self.kafka.is_same_topic(orders, &self.orders_id));
+        matches!(same, Some(Ok(false)))
     }
 
     /// Sets the lag of every partition of the shards in `owned`, and of no other.

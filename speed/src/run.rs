@@ -39,6 +39,7 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// A transaction's call that lasts so long while the brokers answer never ends: librdkafka can lose the answer, and then waits for it
 /// whatever time it was given.
 const STUCK: Duration = Duration::from_secs(120);
+const MADE_ANEW: &str = "the topic of orders was deleted and made again; the next start tells what is to be done about the state that is left";
 /// Below this, what a topic of orders holds may be gone before it is archived.
 const SHORTEST_RETENTION_MS: i64 = 3_600_000;
 
@@ -197,7 +198,7 @@ fn topics(place: &Place, delivery: Delivery, with_rules: bool) -> std::result::R
     if with_rules {
         rule_topics(names, shards, &ensure)?;
     }
-    Ok((shards, cluster.id(&names.orders)))
+    Ok((shards, cluster.id(&names.orders)?))
 }
 
 /// Finds or makes a topic with so many partitions and these settings; how many it has.
@@ -296,6 +297,7 @@ fn start_lag_watch(config: &Config, plan: &Plan, shared: &Arc<Shared>) -> Result
             let was_silent = shared.health.silent.swap(looked.is_err(), Ordering::Relaxed);
             match looked {
                 Err(error) if !was_silent => tracing::warn!(%error, "processing stands still until the brokers answer"),
+                Ok(()) if watch.is_made_anew() => shared.fail(Failure::Ended(MADE_ANEW.to_owned())),
                 Ok(()) if was_silent => tracing::info!("the brokers answer again"),
                 Ok(()) => shared.look_for_stuck(),
                 Err(_) => {}

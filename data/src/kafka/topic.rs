@@ -96,16 +96,18 @@ impl Topics {
         described.into_iter().find_map(|resource| resource.ok()?.get(name)?.value.clone())
     }
 
-    /// Kafka's id of a topic; a cluster that gives none is taken at the topic's name.
-    #[must_use]
-    pub fn id(&self, topic: &str) -> String {
+    /// Kafka's id of a topic; a cluster that gives none is taken at the topic's name, and a topic made again is not told apart there.
+    ///
+    /// # Errors
+    /// When there is no such topic, or the brokers do not answer.
+    pub fn id(&self, topic: &str) -> Result<String, String> {
         if self.is_embedded() {
-            return nameless_id(topic);
+            return Ok(nameless_id(topic));
         }
-        topic_id(self.admin.inner(), topic, PATIENCE).unwrap_or_else(|reason| {
-            tracing::warn!(topic, reason, "the topic's id is unknown: a topic made again is not told apart");
-            nameless_id(topic)
-        })
+        match topic_id(self.admin.inner(), topic, PATIENCE) {
+            Ok(id) => Ok(id.unwrap_or_else(|| nameless_id(topic))),
+            Err(reason) => Err(format!("topic {topic}: its id cannot be had: {reason}")),
+        }
     }
 
     /// The embedded broker leaves admin requests unanswered.

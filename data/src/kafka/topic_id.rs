@@ -8,12 +8,13 @@ use rdkafka::bindings as c;
 use rdkafka::client::Client;
 use rdkafka::types::RDKafkaRespErr;
 
-/// Asks the cluster for the id of the topic called `name`: 22 characters of base 64.
+/// Asks the cluster for the id of the topic called `name`: 22 characters of base 64; `None` where it gives its topics no ids, as
+/// before Kafka 2.8.
 ///
 /// # Errors
 /// What the cluster, or librdkafka for it, says against it.
 #[expect(unsafe_code, reason = "rdkafka has no binding of its own for DescribeTopics, and no other call tells the id")]
-pub fn topic_id<C: ClientContext>(client: &Client<C>, name: &str, timeout: Duration) -> Result<String, String> {
+pub fn topic_id<C: ClientContext>(client: &Client<C>, name: &str, timeout: Duration) -> Result<Option<String>, String> {
     let text = CString::new(name).map_err(|error| error.to_string())?;
     let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let rk = client.native_ptr();
@@ -41,7 +42,7 @@ pub fn topic_id<C: ClientContext>(client: &Client<C>, name: &str, timeout: Durat
 /// # Safety
 /// `event` must be live and the answer to `DescribeTopics`.
 #[expect(unsafe_code, reason = "see topic_id")]
-unsafe fn described_id(event: *mut c::rd_kafka_event_t) -> Result<String, String> {
+unsafe fn described_id(event: *mut c::rd_kafka_event_t) -> Result<Option<String>, String> {
     // SAFETY: the caller keeps the event alive, and everything read here belongs to it; nulls are looked for.
     unsafe {
         let text = |text: *const std::ffi::c_char| {
@@ -65,8 +66,8 @@ unsafe fn described_id(event: *mut c::rd_kafka_event_t) -> Result<String, String
         }
         let id = c::rd_kafka_TopicDescription_topic_id(*topics);
         if id.is_null() {
-            return Err("the cluster gives its topics no ids".to_owned());
+            return Ok(None);
         }
-        Ok(text(c::rd_kafka_Uuid_base64str(id)))
+        Ok(Some(text(c::rd_kafka_Uuid_base64str(id))).filter(|id| id.bytes().any(|byte| byte != b'A')))
     }
 }

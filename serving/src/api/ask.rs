@@ -4,6 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::Problem;
@@ -15,6 +16,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ask<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        readable(parts.uri.query().unwrap_or_default())?;
         match Query::<T>::from_request_parts(parts, state).await {
             Ok(Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(told(&rejection)),
@@ -22,11 +24,21 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ask<T> 
     }
 }
 
+/// What is no UTF-8 once it is decoded would become another text.
+fn readable(query: &str) -> Result<(), Problem> {
+    let part = query.split('&').find(|part| percent_decode_str(part).decode_utf8().is_err());
+    part.map_or(Ok(()), |part| {
+        let name = part.split('=').next().unwrap_or_default();
+        Err(Problem::parameter(name, "is no UTF-8 text, once its percent signs are decoded"))
+    })
+}
+
 /// A query that is not that of the request.
 ///
 /// # Errors
 /// What is wrong with it, by field.
 pub fn asked<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    readable(query)?;
     let unreadable = || Problem::parameter("query", "cannot be read");
     let uri = Uri::builder().path_and_query(format!("/?{query}")).build().map_err(|_| unreadable())?;
     Query::try_from_uri(&uri).map(|Query(query)| query).map_err(|rejection| told(&rejection))

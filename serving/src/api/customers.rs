@@ -103,6 +103,9 @@ pub async fn customers_of_segment(
 ) -> Answered<Response> {
     let sight = app.sight(query.as_of.as_deref(), &headers).await?;
     segments::label_of(&sight.view, &id)?;
+    if query.segment.is_some() {
+        return Err(Problem::parameter("segment", "stands in the path here"));
+    }
     let segment = id.parse().ok();
     answer(app, headers, CustomersQuery { segment, ..query }).await
 }
@@ -113,7 +116,8 @@ async fn answer(app: Arc<App>, headers: HeaderMap, query: CustomersQuery) -> Ans
     let past = match (&query.moved_from, &query.since) {
         (Some(_), Some(since)) => Some(app.past(since).await?),
         (Some(_), None) => return Err(Problem::parameter("since", "goes with moved_from: since which publication?")),
-        _ => None,
+        (None, Some(_)) => return Err(Problem::parameter("since", "goes with moved_from: who was where?")),
+        (None, None) => None,
     };
     let mut filter = Filter::new(&query, &sight.view, past)?;
     let limit = checked(query.limit, USUAL, MOST)?;

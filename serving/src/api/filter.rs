@@ -127,6 +127,10 @@ impl Filter {
         if query.cohort.as_deref().is_some_and(|month| !is_month(month)) {
             return Err(Problem::parameter("cohort", "is a month such as 2010-12"));
         }
+        let names = view.judged.batch.rfm_segments();
+        if query.rfm_segment.as_deref().is_some_and(|name| !names.contains(&name)) {
+            return Err(Problem::parameter("rfm_segment", format!("is one of {}", names.join(", "))));
+        }
         in_order(query)?;
         let before = match query.moved_from.as_deref() {
             None | Some("new") => None,
@@ -220,16 +224,24 @@ fn in_order(query: &CustomersQuery) -> Answered<()> {
 }
 
 fn ordered(query: &CustomersQuery) -> Answered<Option<std::ops::Range<i64>>> {
-    let day = |name: &str, text: &Option<String>| match text.as_deref().map(str::parse::<NaiveDate>) {
-        None => Ok(None),
-        Some(Ok(date)) => Ok(Some(EventTime::from_date(date).day())),
-        Some(Err(_)) => Err(Problem::parameter(name, "is a day such as 2011-01-01")),
-    };
-    let (from, to) = (day("ordered_from", &query.ordered_from)?, day("ordered_to", &query.ordered_to)?);
+    let from = day("ordered_from", query.ordered_from.as_deref())?;
+    let to = day("ordered_to", query.ordered_to.as_deref())?;
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         return Err(Problem::parameter("ordered_from", "is not before ordered_to"));
     }
     Ok((from.is_some() || to.is_some()).then(|| from.unwrap_or(i64::MIN)..to.unwrap_or(i64::MAX)))
+}
+
+/// A parameter that is a day, in days since 1970.
+///
+/// # Errors
+/// When it is none of the years 0000 to 9999.
+pub(super) fn day(name: &str, text: Option<&str>) -> Answered<Option<i64>> {
+    let read = |text: &str| {
+        let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10 && !text.starts_with(['-', '+']));
+        date.ok_or_else(|| Problem::parameter(name, "is a day such as 2011-01-01"))
+    };
+    Ok(text.map(read).transpose()?.map(|date| EventTime::from_date(date).day()))
 }
 
 fn is_month(text: &str) -> bool {
@@ -304,6 +316,15 @@ mod tests {
         assert!(Order::Id.cursor(&text).is_err());
         for wrong in ["", "zz", "é", "3", "3030"] {
             assert!(Order::Monetary.cursor(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn days_are_checked() {
+        assert_eq!(day("from", None).ok(), Some(None));
+        assert_eq!(day("from", Some("1970-01-02")).ok(), Some(Some(1)));
+        for wrong in ["-99999-01-01", "+2011-01-1", "2011-1-1", "2011-02-30", "20110101", ""] {
+            assert!(day("from", Some(wrong)).is_err(), "{wrong}");
         }
     }
 

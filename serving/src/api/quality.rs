@@ -108,22 +108,24 @@ async fn sources(app: &App, sight: &Sight, report: &Value) -> Answered<Vec<Sourc
     let Some(table) = table else { return Ok(Vec::new()) };
     let rows = table.sources().await.map_err(Error::from)?;
     let topics = report.get("topics").and_then(Value::as_array);
-    let of_topic = |name: &str, field: &str| {
+    // The archive only adds to a partition: what became of its lines is known to the run.
+    let of_topic = |name: &str| {
         let topic = topics?.iter().find(|topic| topic.get("source").and_then(Value::as_str) == Some(name))?;
-        topic.get(field)?.as_u64()
+        Lines::deserialize(topic).ok()
     };
     let source = |row: data::lake::SourceRow| {
-        let rejected: BTreeMap<String, u64> = serde_json::from_str(&row.rejected).unwrap_or_default();
         let evidence: Value = serde_json::from_str(&row.evidence).unwrap_or_default();
         let evidence = match evidence {
             Value::Array(lines) => lines.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
             _ => Vec::new(),
         };
-        let counted = |own: u64, field: &str| of_topic(&row.source, field).unwrap_or(own);
+        let rejected = || serde_json::from_str(&row.rejected).unwrap_or_default();
+        let of_row = || Lines { read: row.read, accepted: row.accepted, rejected: rejected() };
+        let Lines { read, accepted, rejected } = of_topic(&row.source).unwrap_or_else(of_row);
         Source {
-            read: counted(row.read, "read"),
-            accepted: counted(row.accepted, "accepted"),
+            read,
+            accepted,
             rejected: rejected.values().sum(),
             source: row.source,
             ingested_at: row.ingested_at,

@@ -12,6 +12,7 @@ use data::{EventTime, Money};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::filter::day;
 use super::overview::AsOfQuery;
 use super::segments::ordered;
 use super::sight::{Sight, ViewInfo};
@@ -110,12 +111,7 @@ pub async fn revenue(
     headers: HeaderMap,
     Ask(query): Ask<RevenueQuery>,
 ) -> Answered<Response> {
-    let day = |name: &str, text: &Option<String>| match text.as_deref().map(str::parse::<NaiveDate>) {
-        None => Ok(None),
-        Some(Ok(date)) => Ok(Some(EventTime::from_date(date).day())),
-        Some(Err(_)) => Err(Problem::parameter(name, "is a day such as 2011-01-01")),
-    };
-    let (from, to) = (day("from", &query.from)?, day("to", &query.to)?);
+    let (from, to) = (day("from", query.from.as_deref())?, day("to", query.to.as_deref())?);
     let days = from.unwrap_or(i64::MIN)..=to.unwrap_or(i64::MAX);
     if query.most.is_some_and(|most| most < 2) {
         return Err(Problem::parameter("most", "is 2 or more"));

@@ -88,7 +88,10 @@ impl App {
     /// When there is none.
     pub async fn past(&self, as_of: &str) -> Answered<Arc<View>> {
         let asked = AsOf::read(as_of).ok_or_else(|| {
-            Problem::parameter("as_of", "is neither a publication such as 12 nor a time such as 2011-12-01T12:00:00Z")
+            Problem::parameter(
+                "as_of",
+                "is neither a publication such as 12 nor a time of the years 1 to 9999 such as 2011-12-01T12:00:00Z",
+            )
         })?;
         let publication = self.shelf.find(asked).ok_or_else(|| {
             Problem::not_found(format!("there was no publication as of {as_of}; GET /api/v1/publications lists them"))

@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use rust_embed::RustEmbed;
 
 use super::compress::Coding;
+use crate::api::Problem;
 
 #[derive(RustEmbed)]
 #[folder = "../web/dist"]
@@ -41,21 +42,28 @@ static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(|| {
     Dashboard::iter().filter_map(|path| Some((path.to_string(), asset(&path)?))).collect()
 });
 
-/// A file of the dashboard; any path that is none shows the page, which has routes of its own.
+/// What the paths of the dashboard's pages begin with.
+const PAGES: [&str; 8] = ["", "segments", "customers", "live", "rules", "alerts", "history", "quality"];
+
+/// A file of the dashboard, or the page, which has routes of its own; it also says what is none of them.
 pub async fn page(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
-    if path.starts_with("api/") {
-        return StatusCode::NOT_FOUND.into_response();
-    }
     if let Some(asset) = ASSETS.get(path).filter(|_| path != "index.html") {
         return show(path, asset, &headers);
     }
-    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.')) && path.starts_with("assets/");
-    match ASSETS.get("index.html") {
-        _ if is_file => StatusCode::NOT_FOUND.into_response(),
+    let is_page = PAGES.contains(&path.split('/').next().unwrap_or_default());
+    let is_reader = headers.get(header::ACCEPT).is_some_and(|kinds| kinds.as_bytes().starts_with(b"text/html"));
+    if !is_page && !is_reader {
+        return Problem::not_found("there is nothing here; / is the dashboard, /docs the API").into_response();
+    }
+    let mut response = match ASSETS.get("index.html") {
         Some(index) => show("index.html", index, &headers),
         None => Html(NOT_BUILT).into_response(),
+    };
+    if !is_page {
+        *response.status_mut() = StatusCode::NOT_FOUND;
     }
+    response
 }
 
 fn show(path: &str, asset: &Asset, headers: &HeaderMap) -> Response {

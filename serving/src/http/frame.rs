@@ -121,6 +121,9 @@ fn is_public(method: &Method, path: &str) -> bool {
 
 fn admit(app: &App, request: &Request) -> Result<Caller, Problem> {
     let (headers, method, path) = (request.headers(), request.method(), request.uri().path());
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "a request has one Host (RFC 9112, section 3.2)"));
+    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().host()).unwrap_or_default();
     if !app.hosts.allows(host) {

@@ -12,7 +12,8 @@ use data::state::StateRecord;
 use data::{DateFormat, DayMonth, EventTime};
 
 use super::reader::{Reader, Step, Topic, TopicNames};
-use super::status::{Watched, pulse};
+use super::recent::Recent;
+use super::status::pulse;
 use super::{Alert, Change, Changed, Feeds, LiveStatus, Order, RuleChange};
 use crate::behaviour::{Behaviour, follow_members};
 use crate::view::{Batch, Measure, Merger, View};
@@ -35,6 +36,8 @@ pub struct Follow {
     pub restored: AtomicBool,
     topic_id: Mutex<String>,
     seen: Mutex<HashMap<u32, i64>>,
+    /// Whether the topic of orders is another one than that which is followed.
+    made_anew: AtomicBool,
 }
 
 type LiveStatusOrNone = Option<Arc<LiveStatus>>;
@@ -52,6 +55,7 @@ impl Follow {
             restored: AtomicBool::new(!live),
             topic_id: Mutex::default(),
             seen: Mutex::default(),
+            made_anew: AtomicBool::new(false),
         }
     }
 
@@ -83,8 +87,37 @@ impl Follow {
     /// By partition of the topic of orders: the first offset that the publication does not cover.
     #[must_use]
     pub fn covered(&self) -> Vec<i64> {
-        let topic_id = self.topic_id.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.view().map_or_else(Vec::new, |view| view.judged.batch.base.covered(&topic_id).to_vec())
+        self.covered_of(&self.topic_id())
+    }
+
+    /// The same of the topic that has this id.
+    pub(crate) fn covered_of(&self, topic_id: &str) -> Vec<i64> {
+        self.view().map_or_else(Vec::new, |view| view.judged.batch.base.covered(topic_id).to_vec())
+    }
+
+    /// Of the topic of orders that is followed; empty before there is one.
+    pub(crate) fn topic_id(&self) -> String {
+        self.topic_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on what lies in the topic of this id is followed.
+    fn set_topic_id(&self, id: &str) {
+        let mut followed = self.topic_id.lock().unwrap_or_else(PoisonError::into_inner);
+        if *followed != id {
+            id.clone_into(&mut followed);
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        self.made_anew.store(false, Ordering::Relaxed);
+    }
+
+    /// The newest line of a partition of the topic of orders whose effect came.
+    pub(crate) fn seen(&self, partition: u32) -> Option<i64> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
+
+    /// Everything is read anew: the topic of orders is another one.
+    pub(crate) fn read_anew(&self) {
+        self.made_anew.store(true, Ordering::Relaxed);
     }
 }
 
@@ -96,24 +129,23 @@ pub fn follow(
 ) -> Vec<thread::JoinHandle<()>> {
     let mut threads = Vec::new();
     if let (Some((kafka, names)), Some(status)) = (kafka.clone(), shared.status.clone()) {
-        let [of_covered, of_seen, of_restored, of_stop] = [(); 4].map(|()| Arc::clone(&shared));
-        let watched = Watched {
-            status,
-            covered: Box::new(move || of_covered.covered()),
-            seen: Box::new(move |partition| {
-                of_seen.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
-            }),
-            restored: Box::new(move || of_restored.restored.load(Ordering::Relaxed)),
-            stopped: Box::new(move || of_stop.stopped()),
-        };
         let segments = names.rule_segments.clone();
-        threads.push(pulse(kafka.clone(), names, watched));
+        threads.push(pulse(kafka.clone(), names, status, Arc::clone(&shared)));
         threads.push(follow_members(Arc::clone(&shared), kafka, segments));
     }
     threads.push(thread::spawn(move || {
         let Some(first) = wait_for_first(&shared, &batches) else { return };
-        Loop { merger: Merger::new(first), shared, batches, kafka, reader: None, tried: None, looked: Instant::now() }
-            .run();
+        Loop {
+            merger: Merger::new(first),
+            shared,
+            batches,
+            kafka,
+            reader: None,
+            tried: None,
+            looked: Instant::now(),
+            alerts: Recent::default(),
+        }
+        .run();
     }));
     threads
 }
@@ -137,6 +169,7 @@ struct Loop {
     reader: Option<Reader>,
     tried: Option<Instant>,
     looked: Instant,
+    alerts: Recent,
 }
 
 /// What came in within one tick.
@@ -187,7 +220,7 @@ impl Loop {
         });
         match opened {
             Ok(reader) => {
-                self.shared.topic_id.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reader.topic_id);
+                self.shared.set_topic_id(&reader.topic_id);
                 self.reader = Some(reader);
                 self.looked = Instant::now();
             }
@@ -210,6 +243,9 @@ impl Loop {
             if let Err(reason) = look(&mut reader, &self.shared.feeds) {
                 tracing::debug!(reason, "topics cannot be looked at now");
             }
+        }
+        if self.shared.made_anew.load(Ordering::Relaxed) {
+            tick.lost.get_or_insert_with(|| "the topic of orders was deleted and made again".to_owned());
         }
         if tick.lost.is_none() {
             self.reader = Some(reader);
@@ -269,6 +305,10 @@ impl Loop {
                 Ok(())
             }),
             Topic::Alerts => Alert::read(&String::from_utf8_lossy(key), value).and_then(|alert| {
+                // Processing at least once tells of some again.
+                if !self.alerts.is_new(&alert.id) {
+                    return Ok(());
+                }
                 tick.alerts.push((partition, offset, serde_json::to_string(&alert)?, alert));
                 Ok(())
             }),

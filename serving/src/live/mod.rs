@@ -12,6 +12,7 @@ mod feed;
 mod follow;
 mod producer;
 mod reader;
+mod recent;
 mod requests;
 mod status;
 

@@ -5,12 +5,17 @@ use std::time::Duration;
 use data::kafka::{Context, KafkaSettings};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
+
+/// How long librdkafka tries, and how long an answer waits for it: a little longer, for librdkafka knows the reason.
+const TRIES_MS: &str = "5000";
+const PATIENCE: Duration = Duration::from_millis(6_500);
 
 /// Where a line was written.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -34,7 +39,7 @@ impl Producer {
     /// When a setting is refused.
     pub fn new(kafka: &KafkaSettings, topic: &str) -> Result<Self, String> {
         let mut config = kafka.producer_config();
-        config.set("message.timeout.ms", "5000").set("linger.ms", "2");
+        config.set("message.timeout.ms", TRIES_MS).set("linger.ms", "2");
         let context = Deliveries(Context::default());
         let explain = context.0.clone();
         let producer = config.create_with_context(context).map_err(|error| explain.explain(&error).to_string())?;
@@ -54,12 +59,20 @@ impl Producer {
             waiting.push(receiver);
         }
         let mut places = Vec::with_capacity(lines.len());
+        let until = Instant::now() + PATIENCE;
         for receiver in waiting {
-            let told = receiver.await.map_err(|_| "the producer ended".to_owned())?;
+            let told = timeout_at(until, receiver).await.map_err(|_| self.unanswered())?;
+            let told = told.map_err(|_| "the producer ended".to_owned())?;
             let (partition, offset) = told?;
             places.push(Place { topic: self.topic.clone(), partition, offset });
         }
         Ok(places)
+    }
+
+    /// An idempotent producer does not give up what it has sent before its connection does.
+    fn unanswered(&self) -> String {
+        let reason = self.explain(&KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
+        format!("the brokers have not acknowledged them within {} s, and may still do so: {reason}", PATIENCE.as_secs())
     }
 
     fn explain(&self, error: &KafkaError) -> String {

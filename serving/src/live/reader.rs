@@ -114,7 +114,7 @@ impl Reader {
         if partitions_of(&metadata, &names.customer_state).is_empty() {
             return Err(format!("there is no topic {} yet; `speed run` makes it", names.customer_state));
         }
-        let topic_id = Topics::new(kafka)?.id(&names.orders);
+        let topic_id = Topics::new(kafka)?.id(&names.orders)?;
         let (assigned, behind) = (BTreeSet::new(), BTreeSet::new());
         Ok(Self { state, events: reading_client(kafka, false)?, names: names.clone(), assigned, behind, topic_id })
     }

@@ -7,12 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use data::EventTime;
-use data::kafka::{Context, KafkaSettings};
+use data::kafka::{Context, KafkaSettings, nameless_id, topic_id};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::follow::Follow;
 use super::reader::TopicNames;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -101,45 +102,33 @@ fn now() -> String {
     EventTime::from_micros(EventTime::now().micros() / 1_000_000 * 1_000_000).to_string()
 }
 
-/// What the pulse asks of the rest.
-pub(super) struct Watched {
-    pub status: Arc<LiveStatus>,
-    /// By partition of the topic of orders: the first offset that the publication does not cover.
-    pub covered: Box<dyn Fn() -> Vec<i64> + Send>,
-    /// By partition: the newest line whose enriched order came in.
-    pub seen: Box<dyn Fn(u32) -> Option<i64> + Send>,
-    /// Whether the view holds all live orders that there were.
-    pub restored: Box<dyn Fn() -> bool + Send>,
-    pub stopped: Box<dyn Fn() -> bool + Send>,
-}
-
 /// Looks every other second whether the brokers answer and how far the topics go, on a thread of its own.
-pub(super) fn pulse(kafka: KafkaSettings, names: TopicNames, watched: Watched) -> thread::JoinHandle<()> {
+pub(super) fn pulse(
+    kafka: KafkaSettings,
+    names: TopicNames,
+    status: Arc<LiveStatus>,
+    shared: Arc<Follow>,
+) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut config = kafka.client_config();
         // Looked at only: without a subscription nobody joins the group.
         config.set("group.id", &names.group).set("enable.auto.commit", "false");
         let Ok(client) = config.create_with_context::<_, BaseConsumer<Context>>(Context::default()) else { return };
-        while !(watched.stopped)() {
-            look(&client, &names, &watched);
-            for _ in 0..LOOK_EVERY.as_millis() / 100 {
-                if (watched.stopped)() {
-                    return;
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
+        while !shared.stopped() {
+            look(&client, &names, &status, &shared);
+            shared.wait(LOOK_EVERY);
         }
     })
 }
 
-fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
+fn look(client: &BaseConsumer<Context>, names: &TopicNames, status: &LiveStatus, shared: &Follow) {
     // Serves the callbacks, which keep the reason of a failure.
     let _ = client.poll(Duration::ZERO);
     let metadata = match client.fetch_metadata(None, ASK) {
         Ok(metadata) => metadata,
         Err(error) => {
-            watched.status.set(Some(client.context().explain(&error).to_string()));
-            watched.status.lock().lag = None;
+            status.set(Some(client.context().explain(&error).to_string()));
+            status.lock().lag = None;
             return;
         }
     };
@@ -148,7 +137,8 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         topic.map_or_else(Vec::new, |topic| topic.partitions().iter().map(|partition| partition.id()).collect())
     };
-    let covered = (watched.covered)();
+    let topic_id = current_id(client, &names.orders, shared);
+    let covered = shared.covered_of(&topic_id);
     let committed = committed(client, &names.orders, partitions(&names.orders));
     let (mut since, mut lag, mut remade) = (0, Some(0), None);
     for partition in partitions(&names.orders) {
@@ -164,7 +154,7 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
         }
         let from = own.max(low).min(high);
         since += u64::try_from(high - from).unwrap_or_default();
-        let seen = (watched.seen)(u32::try_from(partition).unwrap_or_default()).map_or(0, |seen| seen + 1);
+        let seen = shared.seen(u32::try_from(partition).unwrap_or_default()).map_or(0, |seen| seen + 1);
         // Refused lines give no enriched order, but are committed.
         let reached = from.max(seen).max(committed.get(&partition).copied().unwrap_or_default()).min(high);
         let behind = high - reached;
@@ -176,11 +166,28 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, watched: &Watched) {
         u64::try_from(high - low).ok()
     });
     let dead_letters = Some(letters.sum());
-    if remade.is_some() || (watched.restored)() {
-        watched.status.set(remade);
+    // Until then it is the connecting itself that tells what it waits for.
+    if shared.restored.load(Ordering::Relaxed) {
+        status.set(remade);
     }
-    let mut state = watched.status.lock();
+    let mut state = status.lock();
     (state.lines_since_publication, state.lag, state.dead_letters) = (since, lag, dead_letters);
+}
+
+/// The id of the topic of orders; where it is not the one that is followed, everything is read anew.
+fn current_id(client: &BaseConsumer<Context>, orders: &str, shared: &Follow) -> String {
+    let followed = shared.topic_id();
+    // Who gives no ids may not even answer.
+    if followed.is_empty() || followed == nameless_id(orders) {
+        return followed;
+    }
+    match topic_id(client.client(), orders, ASK) {
+        Ok(Some(id)) if id != followed => {
+            shared.read_anew();
+            id
+        }
+        _ => followed,
+    }
 }
 
 /// How far the group of `speed` has come, by partition.

@@ -138,6 +138,18 @@ impl Batch {
         self.countries.get(usize::from(*country)).map(String::as_str)
     }
 
+    /// Every named segment, by its first cell.
+    #[must_use]
+    pub fn rfm_segments(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.names.iter().flatten() {
+            if !name.is_empty() && !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// The named segment of two scores.
     #[must_use]
     pub fn rfm_segment(&self, recency: u8, frequency: u8) -> &str {

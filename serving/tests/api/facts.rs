@@ -255,3 +255,39 @@ fn formulas_in_orders_stay_texts() {
     assert!(found[1].starts_with("7,\"a,b\","), "{csv}");
     assert!(found[2].starts_with("\"'=1+1\",\"'@SUM(A1)\","), "{csv}");
 }
+
+#[test]
+fn what_nobody_can_mean_is_refused_by_its_name() {
+    let Some(retail) = retail() else { return };
+    let server = &retail.server;
+    for (path, field) in [
+        ("/segments/0/customers?segment=1", "segment"),
+        ("/customers?since=1", "since"),
+        ("/customers?rfm_segment=zz", "rfm_segment"),
+        ("/customers?prefix=%FF", "prefix"),
+        ("/customers?ordered_from=2011-1-1", "ordered_from"),
+        ("/revenue?from=-99999-01-01", "from"),
+        ("/live/feeds?feed=orders%3Fcustomer=%25FF", "customer"),
+        ("/overview?as_of=9999-12-31T00:00:00Z", "as_of"),
+    ] {
+        let answer = server.get(&format!("/api/v1{path}"));
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert_eq!(answer.json()["errors"][0]["field"], field, "{path}");
+    }
+    assert_eq!(server.api("/customers?rfm_segment=Champions&limit=1")["items"][0]["rfm_segment"], "Champions");
+}
+
+#[test]
+fn paths_that_are_no_page_are_not_found() {
+    let Some(retail) = retail() else { return };
+    let get = |path: &str, accepts: &str| ask(retail.server.address, "GET", path, &[("Accept", accepts)], b"");
+    for path in ["/favicon.ico", "/assets/nope.js", "/nowhere"] {
+        let answer = get(path, "*/*");
+        assert_eq!((answer.status, answer.header("content-type")), (404, "application/problem+json"), "{path}");
+        assert_eq!(answer.json()["instance"], path);
+        // Who reads gets the page, which says so in words.
+        let page = get(path, "text/html,application/xhtml+xml,*/*;q=0.8");
+        assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"), "{path}");
+    }
+    assert_eq!(get("/customers/12347", "*/*").status, 200);
+}

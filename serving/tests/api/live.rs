@@ -10,7 +10,7 @@ use kafka::{Broker, BrokerOptions};
 use serde_json::{Value, json};
 
 use crate::programs::{Server, batch};
-use crate::world::{World, sums};
+use crate::world::{self, World, sums};
 
 /// Every customer, over all pages.
 fn everybody(server: &Server) -> BTreeMap<String, Value> {
@@ -124,6 +124,44 @@ fn brokers_that_go_and_come_back() {
     world.produce(600..900);
     expect_exact(&server, 900);
     server.until("/overview", "the connection", |overview| overview["live"]["connected"] == true);
+}
+
+#[test]
+fn a_topic_of_orders_that_is_made_anew_is_another_one() {
+    let Some(world) = World::new("serving_anew", 300) else { return };
+    let speed = world.speed();
+    let server = world.serving(&[]);
+    world.produce(300..900);
+    expect_exact(&server, 900);
+    // What the topic had is archived and published: the first offsets of the next one are not among it.
+    let refused = |range: std::ops::Range<usize>| range.filter(|number| world::line(*number)["Quantity"] == 0).count();
+    let accepted = 900 - refused(0..900);
+    server.until("/overview", "a publication of every line", |overview| {
+        let is_whole = overview["view"]["orders"] == accepted;
+        if !is_whole {
+            batch(&world.lake(), None);
+        }
+        is_whole
+    });
+    let source = |source: &Value| source["source"].as_str().is_some_and(|name| name.starts_with("kafka://"));
+    let quality = server.api("/quality");
+    let topics = quality["sources"].as_array().expect("a list").iter().filter(|own| source(own));
+    assert_eq!(
+        topics.map(|own| own["rejected"].as_u64().expect("a count")).sum::<u64>(),
+        refused(300..900) as u64,
+        "{quality}"
+    );
+
+    speed.end();
+    let before = server.api("/overview");
+    kafka::delete_topic(&world.bootstrap, &world.topic).expect("deleted");
+    kafka::create_topic(&world.bootstrap, &world.topic, 4, &[]).expect("made again");
+    world.produce(900..960);
+    let anew = server.until("/overview", "the new topic", |overview| {
+        overview["live"]["lines_since_publication"] == 60 && overview["live"]["lag"] == 60
+    });
+    assert_eq!(anew["live"]["error"], Value::Null, "{anew}");
+    assert_eq!(anew["orders"], before["orders"], "nobody has joined them yet");
 }
 
 #[test]

@@ -187,6 +187,15 @@ fn an_alert_is_there_soon_after_its_event_with_its_customer_and_events() {
     }
     assert_eq!(server.api("/alerts?severity=critical")["items"], json!([]));
     assert_eq!(none.next(Duration::from_millis(200)), None);
+
+    // Processing at least once may tell of one again: it is the same alert.
+    let topic = world.name("alerts");
+    let told = kafka::read_committed(&world.bootstrap, &topic).expect("records").pop().expect("a record");
+    let told = String::from_utf8(told.value.expect("a value")).expect("UTF-8");
+    let other = told.replace(alert["id"].as_str().expect("an id"), "another");
+    produce_all(&world.bootstrap, &topic, &[told, other].map(|text| (Some("u1"), text))).expect("produced");
+    let both = server.until("/customers/u1/alerts", "the other one", |found| found["total"] == 2);
+    assert_eq!([&both["items"][0]["id"], &both["items"][1]["id"]], [&json!("another"), &alert["id"]]);
 }
 
 #[test]

@@ -152,6 +152,8 @@ fn other_names_and_other_sites_are_refused() {
     for host in ["evil.example", "127.0.0.1.evil.example", "shop.example.evil.example", ""] {
         assert_eq!(under(host).status, 421, "{host}");
     }
+    let twice = [("Host", "localhost"), ("Host", "evil.example"), ("Authorization", &bearer)];
+    assert_eq!(ask(address, "GET", "/api/v1/overview", &twice, b"").status, 400);
     let post = |headers: &[(&str, &str)]| {
         let own = [("Authorization", bearer.as_str())];
         ask(address, "POST", "/api/v1/orders", &[&own, headers].concat(), b"{}").status

@@ -88,7 +88,7 @@ impl Spans {
             return Ok(true);
         }
         match topic_id(self.consumer.client(), topic, ASK) {
-            Ok(found) => Ok(found == id),
+            Ok(found) => Ok(found.as_deref() == Some(id)),
             Err(reason) => Err(Error::Kafka(format!("topic {topic}: its id cannot be had: {reason}"))),
         }
     }

@@ -8,7 +8,7 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use data::kafka::Topics;
+use data::kafka::{Topics, nameless_id};
 use tokio::runtime::Handle;
 
 use crate::config::Place;
@@ -34,6 +34,7 @@ pub fn status(place: &Place, runtime: &Handle) -> Result<Report> {
     let (state, members) = kafka.group(&place.group)?;
     let group = Group { name: place.group.clone(), state, members };
     let topic_id = Topics::new(&place.kafka).map_err(Error::Kafka)?.id(&place.topics.orders);
+    let topic_id = topic_id.unwrap_or_else(|_| nameless_id(&place.topics.orders));
     let lake = lake::look(&place.lake, runtime, &place.topics.orders, &topic_id, first.count(&place.topics.orders));
     std::thread::sleep(APART.saturating_sub(begun.elapsed()));
     let second = Look::take(&kafka, &topics)?;

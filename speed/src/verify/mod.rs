@@ -59,7 +59,8 @@ pub fn verify(settings: &Settings, runtime: &Handle, say: &dyn Fn(&str)) -> Resu
     let committed = Spans::new(&settings.kafka, &settings.group)?;
     let all = Spans::uncommitted(&settings.kafka, &settings.group)?;
     let before = moment::Moment::take(&committed, settings)?;
-    let topic_id = Topics::new(&settings.kafka).map_err(Error::Kafka)?.id(&settings.topics.orders);
+    let topic_id =
+        Topics::new(&settings.kafka).and_then(|topics| topics.id(&settings.topics.orders)).map_err(Error::Kafka)?;
     if let Some(publications) = runtime.block_on(settings.lake.snapshot(Table::Publications, None))? {
         moment::check(&before, &topic_id, &publications.id()?)?;
     }

@@ -121,6 +121,37 @@ fn of_two_that_go_by_one_name_the_first_gives_way_and_says_why() {
 }
 
 #[test]
+fn a_topic_of_orders_that_is_made_anew_unnoticed_ends_the_process() {
+    let Some(world) = World::new("made_anew", 4) else { return };
+    batch(&world, Some(&history()));
+    let speed = Speed::start(&world);
+    let since = Instant::now();
+    while !speed.said().contains("shards moved") {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}", speed.said());
+        thread::sleep(Duration::from_millis(100));
+    }
+    // While it sleeps, so that it sees neither an error nor an end before what it has read.
+    speed.signal("STOP");
+    kafka::delete_topic(&world.internal, &world.topic).expect("deleted");
+    kafka::create_topic(&world.internal, &world.topic, 4, &[]).expect("made again");
+    speed.signal("CONT");
+    let since = Instant::now();
+    while !speed.said().contains("deleted and made again") {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}", speed.said());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(speed.status(), Some(1));
+    // Before anything is counted twice or not at all.
+    let next = Speed::start(&world);
+    let since = Instant::now();
+    while !next.said().contains("then start anew") {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}", next.said());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(next.status(), Some(3));
+}
+
+#[test]
 fn a_second_process_takes_its_share_and_outlives_the_first() {
     let Some(world) = World::new("a_second_process", 4) else { return };
     batch(&world, Some(&history()));

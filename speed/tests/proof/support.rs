@@ -93,7 +93,7 @@ impl World {
             kafka: self.kafka(),
             group: self.topic.clone(),
             topic: self.topic.clone(),
-            topic_id: topic_id(client.client(), &self.topic, Duration::from_secs(10)).expect("an id"),
+            topic_id: topic_id(client.client(), &self.topic, Duration::from_secs(10)).expect("asked").expect("an id"),
             shards: 2,
             reading: Reading { rules: Rules::default(), dates: DateFormat::Order(DayMonth::MonthFirst) },
             every: Duration::ZERO,
