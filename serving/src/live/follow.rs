@@ -110,9 +110,9 @@ impl Follow {
         self.made_anew.store(false, Ordering::Relaxed);
     }
 
-    /// The newest line of a partition of the topic of orders whose effect came.
-    pub(crate) fn seen(&self, partition: u32) -> Option<i64> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    /// By partition of the topic of orders: the newest line whose enriched order came.
+    pub(crate) fn seen(&self) -> HashMap<u32, i64> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything is read anew: the topic of orders is another one.

@@ -140,6 +140,8 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, status: &LiveStatus,
     let topic_id = current_id(client, &names.orders, shared);
     let covered = shared.covered_of(&topic_id);
     let committed = committed(client, &names.orders, partitions(&names.orders));
+    // Before the ends are asked for: what lies behind them then is of a topic that is gone.
+    let seen = shared.seen();
     let (mut since, mut lag, mut remade) = (0, Some(0), None);
     for partition in partitions(&names.orders) {
         let Ok((low, high)) = client.fetch_watermarks(&names.orders, partition, ASK) else { return };
@@ -154,9 +156,10 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, status: &LiveStatus,
         }
         let from = own.max(low).min(high);
         since += u64::try_from(high - from).unwrap_or_default();
-        let seen = shared.seen(u32::try_from(partition).unwrap_or_default()).map_or(0, |seen| seen + 1);
         // Refused lines give no enriched order, but are committed.
-        let reached = from.max(seen).max(committed.get(&partition).copied().unwrap_or_default()).min(high);
+        let came = u32::try_from(partition).ok().and_then(|partition| Some(seen.get(&partition)? + 1));
+        let reached = [came, committed.get(&partition).copied()].into_iter().flatten();
+        let reached = reached.filter(|reached| *reached <= high).fold(from, i64::max);
         let behind = high - reached;
         lag = lag.map(|lag: u64| lag + u64::try_from(behind).unwrap_or_default());
     }
