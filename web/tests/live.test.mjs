@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { accessible, launch, open, quiet, serve, settled, shots, until } from "./support.mjs";
+import { accessible, launch, noStrayScroll, open, quiet, serve, settled, shots, until } from "./support.mjs";
 
 let server;
 let browser;
@@ -27,6 +27,17 @@ test("demo orders show at once, and the figures follow", async () => {
   await until(async () => (await rows(page).count()) >= 20);
   quiet(wrong, "live");
   await close();
+});
+
+test("lists that are full scroll by themselves, not the page", async () => {
+  for (const size of [{}, { width: 360, height: 800 }]) {
+    const { page, close } = await open(browser, server.url, "/live", size);
+    await settled(page);
+    for (let i = 0; i < 4; i++) await page.click("text=Generate demo orders");
+    await until(async () => (await rows(page).count()) >= 60, 30_000, "a full list");
+    await noStrayScroll(page, `live at ${size.width ?? 1440}`);
+    await close();
+  }
 });
 
 test("an order added to a customer is seen on the customer's page", async () => {

@@ -8,7 +8,7 @@ import {
   docs,
   figure,
   launch,
-  noSidewaysScroll,
+  noStrayScroll,
   open,
   quiet,
   serve,
@@ -57,7 +57,7 @@ for (const [name, path] of Object.entries(pages)) {
       test(what, async () => {
         const { page, wrong, close } = await open(browser, server.url, path, look);
         await settled(page);
-        await noSidewaysScroll(page, what);
+        await noStrayScroll(page, what);
         await page.screenshot({ path: join(shots, `${what}.png`), fullPage: true });
         if (look.axe) await accessible(page, what);
         const headings = await page.$$eval("main :is(h1, h2, h3)", (all) =>

@@ -7,7 +7,7 @@ import {
   accessible,
   figure,
   launch,
-  noSidewaysScroll,
+  noStrayScroll,
   open,
   quiet,
   serve,
@@ -57,7 +57,7 @@ test("every page, light and dark, wide and narrow", async () => {
       const what = `${name}-${look.width}-${look.theme}`;
       const { page, wrong, close } = await open(browser, server.url, path, look);
       await settled(page);
-      await noSidewaysScroll(page, what);
+      await noStrayScroll(page, what);
       await page.screenshot({ path: join(shots, `${what}.png`), fullPage: true });
       await accessible(page, what);
       quiet(wrong, what);

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import {
   accessible,
   launch,
-  noSidewaysScroll,
+  noStrayScroll,
   open,
   quiet,
   recompute,
@@ -54,7 +54,7 @@ async function look(path, name, before, check, allow = /Failed to load resource/
     await page.waitForSelector("h1");
     await check(page);
     await page.screenshot({ path: join(shots, `state-${name}-${size.width}.png`), fullPage: true });
-    await noSidewaysScroll(page, name);
+    await noStrayScroll(page, name);
     await accessible(page, name);
     quiet(wrong, name);
     await close();
@@ -191,4 +191,17 @@ test("numbers and money are in the reader's locale", async () => {
   await settled(page);
   assert.match((await page.textContent("tbody")).replace(/\s/g, " "), /1\.655\.398,08 £/);
   await context.close();
+});
+
+test("a publication that there never was", () =>
+  look("/?as_of=99", "no-past", undefined, async (page) => {
+    await page.waitForSelector("text=There was no publication 99");
+    await page.waitForSelector("text=the past");
+  }));
+
+test("a segment that there is not is named in the list of segments", async () => {
+  const { page, close } = await open(browser, server.url, "/customers?segment=77");
+  await settled(page);
+  assert.match(await page.locator("select >> nth=0 >> option:checked").textContent(), /segment 77/);
+  await close();
 });

@@ -50,6 +50,8 @@ const sets = {
   auto: { months: [], run: ["--k", "auto"] },
   /** The real set in four publications, and its last days as live orders, as they were. */
   replay: { months: ["2011-07", "2011-09", "2011-11", "2011-12"], live: ["replay", "--rate", "4"] },
+  /** The real set, which ends in 2011, and live orders of today. */
+  apart: { months: [], live: ["produce", "orders", "--rate", "6"] },
   /** Made-up orders up to yesterday, and more of them live, dated now. */
   made: { live: ["produce", "orders", "--rate", "6"], demo: true },
   /** Live orders for those with a key: `read` may look, `write` may order too. */
@@ -325,9 +327,15 @@ export async function settled(page) {
   await page.waitForTimeout(450);
 }
 
-export async function noSidewaysScroll(page, what) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  assert.ok(over <= 0, `${what} scrolls sideways by ${over} px`);
+/** A page scrolls as far as its content goes: not sideways, and not into emptiness below. */
+export async function noStrayScroll(page, what) {
+  const [aside, below] = await page.evaluate(() => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    const end = document.querySelector("main").getBoundingClientRect().bottom + window.scrollY;
+    return [scrollWidth - window.innerWidth, Math.floor(scrollHeight - Math.max(end, window.innerHeight))];
+  });
+  assert.ok(aside <= 0, `${what} scrolls sideways by ${aside} px`);
+  assert.ok(below <= 0, `${what} scrolls ${below} px into emptiness`);
 }
 
 export async function accessible(page, what) {

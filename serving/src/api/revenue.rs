@@ -22,6 +22,8 @@ use crate::view::View;
 
 /// No chart shows more points, and no reader looks at them.
 const MOST_POINTS: i64 = 5_000;
+/// Two orders that are so far apart have a gap between them.
+const GAP_DAYS: i64 = 366;
 /// Reading the orders once may take that long; then the asker is told to come again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -71,6 +73,9 @@ pub struct RevenueQuery {
     /// Points that are enough: a span that would take more of them is told by longer periods.
     #[param(minimum = 2)]
     most: Option<u32>,
+    /// Leaves a year and more without an order out: neither told nor counted for `most`.
+    #[serde(default)]
+    skip_gaps: bool,
     as_of: Option<String>,
 }
 
@@ -126,13 +131,14 @@ pub async fn revenue(
     let timeline = timeline(&app, &sight).await?;
     let _turn = app.scans.acquire().await;
     blocking(move || {
-        let span = span(&sight.view, &timeline, &days);
+        let gap = if query.skip_gaps { GAP_DAYS } else { i64::MAX };
+        let span = span(&sight.view, &timeline, &days, gap);
         let by = query.most.map_or(query.by, |most| query.by.coarse(span, i64::from(most)));
         if by.coarse(span, MOST_POINTS) != by {
             let told = format!("cuts {span} days into more than {MOST_POINTS} points: give from and to, or most");
             return Err(Problem::parameter("by", told));
         }
-        let points = points(&sight.view, &timeline, by, &days);
+        let points = points(&sight.view, &timeline, by, &days, gap);
         Ok(sight.json(&Revenue { view: sight.info(), by, points }))
     })
     .await
@@ -172,19 +178,21 @@ fn each_payment(view: &View, timeline: &Timeline, mut take: impl FnMut(u8, i64, 
     }
 }
 
-/// The days from the first payment to the last of those within `days`.
-fn span(view: &View, timeline: &Timeline, days: &std::ops::RangeInclusive<i64>) -> i64 {
-    let mut ends: Option<(i64, i64)> = None;
+/// The days from the first payment to the last of those within `days`, without what lies between two that are `gap` days or more apart.
+fn span(view: &View, timeline: &Timeline, days: &std::ops::RangeInclusive<i64>, gap: i64) -> i64 {
+    let mut paid = BTreeSet::new();
+    let mut last = None;
     each_payment(view, timeline, |_, day, _, _| {
-        if days.contains(&day) {
-            let (first, last) = ends.unwrap_or((day, day));
-            ends = Some((first.min(day), last.max(day)));
+        // A customer's payments of a day follow one another.
+        if days.contains(&day) && last.replace(day) != Some(day) {
+            paid.insert(day);
         }
     });
-    ends.map_or(0, |(first, last)| last - first + 1)
+    let between = paid.iter().zip(paid.iter().skip(1)).map(|(day, next)| next - day).filter(|between| *between < gap);
+    between.sum::<i64>() + i64::from(!paid.is_empty())
 }
 
-fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclusive<i64>) -> Vec<Point> {
+fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclusive<i64>, gap: i64) -> Vec<Point> {
     let mut periods: BTreeMap<NaiveDate, Vec<(Money, u64)>> = BTreeMap::new();
     let segments = view.segments().len();
     let mut last: Option<(i64, NaiveDate)> = None;
@@ -204,13 +212,18 @@ fn points(view: &View, timeline: &Timeline, by: By, days: &std::ops::RangeInclus
         }
     });
     let labels = ordered(view);
-    let (Some(first), Some(last)) = (periods.keys().next().copied(), periods.keys().last().copied()) else {
-        return Vec::new();
-    };
-    // Periods without orders are points too: what is drawn of them keeps its distances.
-    let starts = std::iter::successors(Some(first), |start| following(*start, by)).take_while(|start| *start <= last);
     let none = vec![(Money::ZERO, 0); segments];
-    starts.map(|start| point(view, &labels, start, periods.get(&start).unwrap_or(&none))).collect()
+    let mut points = Vec::new();
+    let mut before: Option<NaiveDate> = None;
+    for (start, sums) in &periods {
+        // Periods without orders are points too: what is drawn of them keeps its distances.
+        let between = before.filter(|before| (*start - *before).num_days() < gap);
+        let between = std::iter::successors(between, |start| following(*start, by)).skip(1);
+        points.extend(between.take_while(|own| own < start).map(|own| point(view, &labels, own, &none)));
+        points.push(point(view, &labels, *start, sums));
+        before = Some(*start);
+    }
+    points
 }
 
 /// The period behind the one that begins with `start`.

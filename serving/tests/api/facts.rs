@@ -291,3 +291,27 @@ fn paths_that_are_no_page_are_not_found() {
     }
     assert_eq!(get("/customers/12347", "*/*").status, 200);
 }
+
+#[test]
+fn years_without_an_order_can_be_left_out() {
+    let folder = TempDir::with_prefix("clientele-").expect("a folder");
+    let (lake, file) = (folder.path().join("lake"), folder.path().join("orders.csv"));
+    let header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    let line = |(number, day): (usize, &&str)| format!("{number},A,a,1,{day} 10:00,2.5,{number},France\n");
+    let days = ["2011-01-13", "2011-01-14", "2011-12-20", "2020-03-15", "2020-03-16"];
+    let lines: String = days.iter().enumerate().map(line).collect();
+    std::fs::write(&file, format!("{header}{lines}")).expect("written");
+    batch(&lake, Some(&file));
+    let server = Server::start(&lake, &[]);
+    let revenue = |query: &str| {
+        let found = server.api(&format!("/revenue?{query}"));
+        let points = found["points"].as_array().expect("a list");
+        assert_eq!(points.iter().map(|point| point["orders"].as_u64().expect("a count")).sum::<u64>(), 5, "{query}");
+        let last = points.last().expect("a point")["start"].as_str().expect("a day").to_owned();
+        (found["by"].as_str().expect("a period").to_owned(), points.len(), last)
+    };
+    assert_eq!(revenue("by=month"), ("month".to_owned(), 111, "2020-03-01".to_owned()));
+    assert_eq!(revenue("by=month&skip_gaps=true"), ("month".to_owned(), 13, "2020-03-01".to_owned()));
+    assert_eq!(revenue("by=day&most=400"), ("month".to_owned(), 111, "2020-03-01".to_owned()));
+    assert_eq!(revenue("by=day&most=400&skip_gaps=true"), ("day".to_owned(), 344, "2020-03-16".to_owned()));
+}

@@ -2346,6 +2346,8 @@ export interface operations {
                 to?: string;
                 /** @description Points that are enough: a span that would take more of them is told by longer periods. */
                 most?: number;
+                /** @description Leaves a year and more without an order out: neither told nor counted for `most`. */
+                skip_gaps?: boolean;
                 as_of?: string;
             };
             header?: never;

@@ -108,6 +108,32 @@ export interface Scale {
   log: boolean;
   lo: number;
   hi: number;
+  /** Of a linear scale: nothing lies between, and it takes little room. */
+  gap?: { from: number; to: number };
+}
+
+/** Shares of an axis with a gap: of the gap itself, and of the shorter side at least. */
+const BREAK = 0.06;
+const SIDE = 0.12;
+
+/** A linear scale with the emptiness cut out that would take most of it, if there is one. */
+export function withoutGap(s: Scale, values: number[]): Scale {
+  if (s.log || s.hi - s.lo < 100) return s;
+  const sorted = Float64Array.from(values).sort();
+  let gap = { from: s.lo, to: s.lo };
+  let before = s.lo;
+  for (const v of sorted) {
+    if (v - before > gap.to - gap.from) gap = { from: before, to: v };
+    before = Math.max(before, v);
+  }
+  return gap.to - gap.from > (s.hi - s.lo) * 0.6 ? { ...s, gap } : s;
+}
+
+/** Where the gap begins on an axis from 0 to 1. */
+function sides(s: Scale, gap: { from: number; to: number }): [number, number] {
+  const [left, right] = [gap.from - s.lo, s.hi - gap.to];
+  const share = Math.min(1 - SIDE, Math.max(SIDE, left / (left + right || 1)));
+  return [share * (1 - BREAK), share * (1 - BREAK) + BREAK];
 }
 
 export function scaleOf(values: number[], log: boolean): Scale {
@@ -123,10 +149,24 @@ export function scaleOf(values: number[], log: boolean): Scale {
   return { log, lo, hi: hi > lo ? hi : lo + 1 };
 }
 export function unit(s: Scale, value: number): number {
+  if (s.gap) {
+    const { from, to } = s.gap;
+    const [a, b] = sides(s, s.gap);
+    if (value <= from) return (a * (value - s.lo)) / (from - s.lo || 1);
+    if (value >= to) return b + ((1 - b) * (value - to)) / (s.hi - to || 1);
+    return a + ((b - a) * (value - from)) / (to - from);
+  }
   if (!s.log) return (value - s.lo) / (s.hi - s.lo);
   return Math.log(Math.max(value, s.lo) / s.lo) / Math.log(s.hi / s.lo);
 }
 export function back(s: Scale, at: number): number {
+  if (s.gap) {
+    const { from, to } = s.gap;
+    const [a, b] = sides(s, s.gap);
+    if (at <= a) return s.lo + (at / a) * (from - s.lo);
+    if (at >= b) return to + ((at - b) / (1 - b)) * (s.hi - to);
+    return from + ((at - a) / (b - a)) * (to - from);
+  }
   return s.log ? s.lo * (s.hi / s.lo) ** at : s.lo + at * (s.hi - s.lo);
 }
 
@@ -134,6 +174,13 @@ export function back(s: Scale, at: number): number {
 export function ticks(s: Scale, a: number, b: number, wanted: number): number[] {
   const lo = back(s, a);
   const hi = back(s, b);
+  if (s.gap && lo < s.gap.to && hi > s.gap.from) {
+    const { from, to } = s.gap;
+    const share = (left: number, right: number) => Math.max(1, Math.round((wanted * (unit(s, right) - unit(s, left))) / (b - a)));
+    const left = lo < from ? round(lo, from, share(lo, from)) : [from];
+    const right = hi > to ? round(to, hi, share(to, hi)) : [to];
+    return [...(left.length ? left : [from]), ...(right.length ? right : [to])];
+  }
   const out: number[] = [];
   if (s.log && hi / lo > 20) {
     const factors = hi / lo > 2000 ? [1] : [1, 3];
@@ -142,9 +189,14 @@ export function ticks(s: Scale, a: number, b: number, wanted: number): number[] 
     }
     return out;
   }
+  return round(lo, hi, wanted);
+}
+
+function round(lo: number, hi: number, wanted: number): number[] {
   const raw = (hi - lo) / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = ([1, 2, 5, 10].find((f) => f * power >= raw) ?? 10) * power;
+  const out: number[] = [];
   for (let v = Math.ceil(lo / step) * step; v <= hi; v += step) out.push(Number(v.toPrecision(12)));
   return out;
 }

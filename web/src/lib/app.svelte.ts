@@ -41,6 +41,10 @@ class App {
   get asOf(): string | null {
     return location.query.get("as_of");
   }
+  /** Whether there is a segment of this id, as far as is known yet. */
+  knows(id: string): boolean {
+    return !this.segments || this.segments.segments.some((s) => `${s.segment_id}` === id);
+  }
   name(id: number | null | undefined): string {
     return (
       this.segments?.segments.find((s) => s.segment_id === id)?.segment_name ??
