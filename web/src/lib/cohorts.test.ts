@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { monthsAfter } from "./cohorts";
+import { monthNumber, monthsAfter, orderedMonths } from "./cohorts";
 
 const cohort = (active: number[]) => ({ month: "2010-12", customers: active[0] ?? 0, active });
 
@@ -12,4 +12,9 @@ describe("columns of cohorts", () => {
   it("do not go beyond two years for one who came back after fifteen", () => {
     expect(monthsAfter([cohort([5, 2, ...Array.from({ length: 177 }, () => 0), 1])])).toBe(1);
   });
+});
+
+it("months are those in which anybody ordered", () => {
+  const months = [monthNumber("2010-12"), monthNumber("2011-01"), monthNumber("2011-03")];
+  expect([...orderedMonths([cohort([5, 2, 0, 1, 0])])]).toEqual(months);
 });
