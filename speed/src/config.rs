@@ -86,7 +86,7 @@ impl RawTime {
         Ok(Patience {
             lateness: seconds("time.lateness_seconds", self.lateness_seconds, Duration::from_millis(500))?,
             idleness: seconds("time.idleness_seconds", self.idleness_seconds, Duration::from_secs(30))?,
-            quiet: seconds("time.quiet_seconds", self.quiet_seconds, Duration::from_millis(250))?,
+            quiet: seconds("time.quiet_seconds", self.quiet_seconds, Duration::from_millis(100))?,
         })
     }
 }

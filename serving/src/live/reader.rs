@@ -178,7 +178,7 @@ pub(crate) fn reading_client(kafka: &KafkaSettings, tells_ends: bool) -> Result<
     config.set("enable.partition.eof", tells_ends.to_string()).set("auto.offset.reset", "error");
     config.set("isolation.level", "read_committed").set("topic.metadata.refresh.interval.ms", "10000");
     // Of each partition; the rest waits in the broker.
-    config.set("queued.max.messages.kbytes", "4096").set("fetch.wait.max.ms", "100");
+    config.set("queued.max.messages.kbytes", "4096").set("fetch.wait.max.ms", "25");
     let context = Context::default();
     config.create_with_context(context.clone()).map_err(|error| context.explain(&error).to_string())
 }

@@ -82,9 +82,9 @@ impl KafkaPort {
 }
 
 /// librdkafka lets a fast consumer starve for a second when its queue was full; 5 ms keep it fed. The queue is bounded in
-/// bytes, since memory is.
+/// bytes, since memory is. The embedded broker answers a fetch that found nothing only when its wait is over.
 pub const READING: [(&str, &str); 3] =
-    [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "8192"), ("fetch.wait.max.ms", "100")];
+    [("fetch.queue.backoff.ms", "5"), ("queued.max.messages.kbytes", "8192"), ("fetch.wait.max.ms", "25")];
 const WRITING: [(&str, &str); 6] = [
     // An order line that the broker took must not be too large with what is known of its customer.
     ("message.max.bytes", MESSAGE_BYTES),

@@ -3,6 +3,8 @@ import { base } from "./client";
 import type { LiveView } from "./types";
 
 const SHOWN_EVERY = 250;
+/** What comes with the first event after a pause is shown with it. */
+const TOGETHER = 20;
 const HELD = 400;
 const HIDDEN_FOR = 2000;
 const RETRY = [1000, 2000, 4000, 8000];
@@ -100,6 +102,7 @@ export class Feed<T> {
   #position = "";
   #pending: { id: number; data: T }[] = [];
   #number = 0;
+  #shown = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `each` is called with every event as it comes, also while paused. */
@@ -153,13 +156,14 @@ export class Feed<T> {
     this.#pending.push({ id: this.#number++, data });
     if (this.#pending.length > HELD) this.#pending.splice(0, this.#pending.length - HELD);
     if (this.paused) this.waiting = this.#pending.length;
-    this.#timer ??= setTimeout(() => this.#show(), SHOWN_EVERY);
+    this.#timer ??= setTimeout(() => this.#show(), Math.max(TOGETHER, this.#shown + SHOWN_EVERY - performance.now()));
   }
 
   #show(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.paused || this.#pending.length === 0) return;
+    this.#shown = performance.now();
     this.items = [...this.#pending.reverse(), ...this.items].slice(0, HELD);
     this.#pending = [];
   }
