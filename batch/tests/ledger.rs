@@ -329,6 +329,35 @@ fn files_before_a_bad_one_stay_and_do_not_double() {
 }
 
 #[test]
+fn small_files_share_their_commits_and_are_compared_with_one_another() {
+    let shop = Shop::new();
+    let plain = |numbers: &[u32]| {
+        let line = |number: &u32| format!("{number},A,BOX,1,2011-01-{:02} 08:00,1.00,{number},UK\n", number % 31 + 1);
+        format!("{HEADER}\n{}", numbers.iter().map(line).collect::<String>())
+    };
+    for number in 0..130 {
+        shop.write(&format!("days/{number:03}.csv"), plain(&[number]));
+    }
+    let document = shop.json(&["ingest", "--input", "days"]);
+    assert_eq!(counts(&document), [130, 130, 0]);
+    assert_eq!(document["sources"].as_array().map(Vec::len), Some(130));
+    for table in ["sources", "rejected_orders", "orders"] {
+        let log = std::fs::read_dir(shop.path(&format!("lake/{table}/_delta_log"))).expect("a log");
+        let commits =
+            log.filter(|entry| entry.as_ref().is_ok_and(|own| own.path().extension() == Some("json".as_ref())));
+        assert_eq!(commits.count(), 3, "{table}: its making, a hundred sources, and thirty");
+    }
+    assert_eq!(counts(&shop.json(&["ingest", "--input", "days"])), [130, 0, 130]);
+
+    // The second holds lines of the first, which no commit names yet when it is read.
+    shop.write("first.csv", file(200..240));
+    shop.write("second.csv", plain(&[300, 301, 302, 303, 239]));
+    let message = shop.refused(&["ingest", "--input", "first.csv", "second.csv"]);
+    assert!(message.contains("second.csv: 1 of its 5 lines to ingest were there before"), "{message}");
+    assert_eq!(invoices(&shop), (0..130).chain(200..240).collect::<Vec<_>>(), "what came before it stays");
+}
+
+#[test]
 fn an_invoice_in_two_files_counts_once() {
     let shop = Shop::new();
     shop.write_lines("a.csv", &["1,A,BOX,1,2011-01-31,1.25,7,UK", "1,B,BOX,1,2011-01-31,1.25,8,UK"]);

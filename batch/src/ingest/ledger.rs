@@ -1,7 +1,9 @@
 //! The lake's memory of its sources, and what it says about a source that comes.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use data::EventTime;
 use data::lake::{SourceRow, Table, Tables};
 
@@ -51,7 +53,7 @@ pub enum Standing {
 }
 
 impl Ledger {
-    /// Reads the ledger, and drops the row of a source whose ingest was cut off before its lines were committed.
+    /// Reads the ledger, and drops the rows of sources whose ingest was cut off before their lines were committed.
     ///
     /// # Errors
     /// When the tables cannot be read or written.
@@ -61,21 +63,19 @@ impl Ledger {
         let topics = rows.iter().filter(|row| row.topic_partition().is_some()).cloned();
         let topics: BTreeMap<_, _> = topics.map(|row| (row.source_id.clone(), row)).collect();
         let mut rows: Vec<SourceRow> = rows.into_iter().filter(|row| row.topic_partition().is_none()).collect();
-        if let Some(last) = rows.last() {
+        let all = rows.len();
+        while let Some(last) = rows.last() {
             let id = SourceRow::application_id(&last.source_id);
-            if tables.get(Table::Orders).application_version(&id).await?.is_none() {
-                tracing::info!(source = last.source, "an earlier ingest of this source was cut off; it is read again");
-                rows.pop();
-                // A topic partition that is registered meanwhile has a file of its own, which stays.
-                let batches = rows
-                    .iter()
-                    .chain(topics.values())
-                    .map(SourceRow::to_batch)
-                    .collect::<data::lake::Result<Vec<_>>>()?;
-                let schema = std::sync::Arc::new(Table::Sources.file_schema());
-                let kept = arrow::compute::concat_batches(&schema, &batches)?;
-                tables.get_mut(Table::Sources).overwrite(&kept).await?;
+            if tables.get(Table::Orders).application_version(&id).await?.is_some() {
+                break;
             }
+            tracing::info!(source = last.source, "an earlier ingest of this source was cut off; it is read again");
+            rows.pop();
+        }
+        if rows.len() < all {
+            // A topic partition that is registered meanwhile has a file of its own, which stays.
+            let kept = batch_of(rows.iter().chain(topics.values()))?;
+            tables.get_mut(Table::Sources).overwrite(&kept).await?;
         }
         let entries =
             rows.into_iter().map(|row| Ok(Entry { fingerprint: serde_json::from_str(&row.fingerprint)?, row }));
@@ -110,8 +110,8 @@ impl Ledger {
         Ok(totals)
     }
 
-    /// Now, but behind every committed source, whatever the clocks of the machines that brought them: the newest row
-    /// is the one that may have been cut off.
+    /// Now, but behind every source before, whatever the clocks of the machines that brought them: the newest rows
+    /// are those that may have been cut off.
     #[must_use]
     pub fn next_time(&self) -> EventTime {
         let newest = self.entries.iter().map(|entry| entry.row.ingested_at.micros()).max().unwrap_or(i64::MIN);
@@ -183,6 +183,15 @@ impl Ledger {
         Ok((share >= NOTED_OVERLAP)
             .then(|| format!("about {percent} % of its invoices also came with {}", entry.row.source)))
     }
+}
+
+/// Rows of the table `sources`.
+///
+/// # Errors
+/// When the columns do not fit the schema.
+pub(super) fn batch_of<'r>(rows: impl Iterator<Item = &'r SourceRow>) -> Result<RecordBatch> {
+    let batches = rows.map(SourceRow::to_batch).collect::<data::lake::Result<Vec<_>>>()?;
+    Ok(arrow::compute::concat_batches(&Arc::new(Table::Sources.file_schema()), &batches)?)
 }
 
 fn changed(source: &Source, entry: &Entry, how: &str) -> Error {

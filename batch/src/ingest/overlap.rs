@@ -21,17 +21,23 @@ const TEXTS: [&str; 3] = ["invoice", "stock_code", "customer_id"];
 const COLUMNS: [&str; 6] = ["invoice", "stock_code", "customer_id", "quantity", "unit_price", "ordered_at"];
 const BATCH_ROWS: usize = 1 << 14;
 
-/// Lines of `new` files that `orders` holds too. A line that comes several times counts as often as both have it.
+/// Lines of `new` files that `orders` holds too, or files that are `waiting` to be committed to it. A line that comes several times
+/// counts as often as both have it.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn known_lines(orders: &Snapshot, new: &[WrittenFile], runtime: &Handle) -> Result<u64> {
+pub fn known_lines<'w>(
+    orders: &Snapshot,
+    waiting: impl Iterator<Item = &'w WrittenFile>,
+    new: &[WrittenFile],
+    runtime: &Handle,
+) -> Result<u64> {
+    let data = |file: &WrittenFile| DataFile { path: file.path.clone(), bytes: file.bytes };
     let mut months: BTreeMap<&str, Vec<DataFile>> = BTreeMap::new();
     for file in new {
-        let data = DataFile { path: file.path.clone(), bytes: file.bytes };
-        months.entry(folder(&file.path)).or_default().push(data);
+        months.entry(folder(&file.path)).or_default().push(data(file));
     }
-    let present = orders.files()?;
+    let present: Vec<DataFile> = orders.files()?.into_iter().chain(waiting.map(data)).collect();
     let mut known = 0;
     for (month, files) in months {
         let mut earlier = present.iter().filter(|file| folder(&file.path) == month).peekable();

@@ -1,4 +1,4 @@
-//! Every given source into the lake, one after the other, each in its own commits.
+//! Every given source into the lake, one after the other; small ones share their commits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::chunk::Counts;
 use super::fingerprint::{Dates, Fingerprint};
-use super::ledger::Standing;
+use super::ledger::{Standing, batch_of};
 use super::output::Output;
 use super::overlap;
 use super::pipeline::{self, Outcome, Start};
@@ -30,6 +30,10 @@ const HEAD_BYTES: usize = 1 << 20;
 const REFUSED_SHARE: u64 = 100;
 /// Least known lines, and one in so many, from which a source that grew is refused.
 const GROWN_BY: (u64, u64) = (3, 2);
+
+/// So many bytes of sources, or so many of them, share their commits: each takes as long as to read a megabyte or ten.
+const TOGETHER_BYTES: u64 = 64 << 20;
+const TOGETHER: usize = 100;
 
 /// How to ingest.
 #[derive(Clone, Debug, Default)]
@@ -85,14 +89,18 @@ pub fn ingest(
     progress: &Progress,
 ) -> Result<Ingested> {
     let mut ingested = Ingested::default();
-    let mut ingest = Ingest { writing, rules, options, runtime, progress };
+    let mut ingest = Ingest { writing, rules, options, runtime, progress, waiting: Vec::new() };
     for source in sources {
-        let (counts, report) = ingest.source(source)?;
+        let (counts, report) = match ingest.source(source) {
+            Ok(done) => done,
+            // What came before it does not wait for it.
+            Err(error) => return ingest.commit().and(Err(error)),
+        };
         ingested.counts.add(&counts);
         ingested.already_known += report.already_known;
-        progress.say(&report.to_string());
         ingested.sources.push(report);
     }
+    ingest.commit()?;
     Ok(ingested)
 }
 
@@ -102,6 +110,17 @@ struct Ingest<'a> {
     options: &'a Options,
     runtime: &'a Handle,
     progress: &'a Progress,
+    waiting: Vec<Ready>,
+}
+
+/// A source whose lines are written, while no commit names them yet.
+struct Ready {
+    row: SourceRow,
+    lines_read: i64,
+    orders: Vec<WrittenFile>,
+    refused: Vec<WrittenFile>,
+    /// What is said once they are committed.
+    told: String,
 }
 
 /// The files of one reading of a source.
@@ -128,7 +147,11 @@ impl Ingest<'_> {
         layout.latest = latest_date(EventTime::now());
         let standing = self.writing.ledger.standing(source, &head, self.options.allow_overlap)?;
         let (start, known, earlier) = match &standing {
-            Standing::Known { lines_read } => return Ok((Counts::default(), known_report(source, *lines_read))),
+            Standing::Known { lines_read } => {
+                let report = known_report(source, *lines_read);
+                self.progress.say(&report.to_string());
+                return Ok((Counts::default(), report));
+            }
             Standing::New => (Start { bytes: layout.header_bytes as u64, lines: layout.header_lines }, 0, None),
             Standing::Grown { bytes, lines, lines_read, dates, .. } => {
                 if self.options.wishes.dates.is_none() {
@@ -163,14 +186,21 @@ impl Ingest<'_> {
             evidence.add(&earlier.evidence);
         }
         let written = Written { outcome, orders: orders.keep(), refused: refused.keep() };
-        self.commit(source, &head, known, written, Dates { format: layout.dates, evidence }, &report)?;
+        self.add(source, &head, known, written, Dates { format: layout.dates, evidence }, &report)?;
+        let bytes: u64 = self.waiting.iter().map(|ready| ready.row.bytes).sum();
+        if bytes >= TOGETHER_BYTES || self.waiting.len() >= TOGETHER {
+            self.commit()?;
+        }
         Ok((counts, report))
     }
 
     /// Compares a source's new lines with those of the lake: an invoice may be split over files, but its lines come
     /// once. Few equal ones are noted, since a shop's own exports do repeat a line here and there.
     fn check_lines(&self, source: &Source, new: bool, orders: &[WrittenFile], accepted: u64) -> Result<Option<String>> {
-        let known = overlap::known_lines(self.writing.tables.get(Table::Orders), orders, self.runtime)?;
+        let known = {
+            let waiting = self.waiting.iter().flat_map(|ready| &ready.orders);
+            overlap::known_lines(self.writing.tables.get(Table::Orders), waiting, orders, self.runtime)?
+        };
         let shares = format!(
             "{known} of its {} to ingest were there before, with the same invoice and content",
             counted(accepted, "line")
@@ -264,8 +294,8 @@ impl Ingest<'_> {
         Ok(Reading { outcome, orders, refused })
     }
 
-    /// Ledger, refused lines, accepted lines, in this order: the last commit makes the source count.
-    fn commit(
+    /// Enters a source into the ledger; its lines wait to be committed.
+    fn add(
         &mut self,
         source: &Source,
         head: &[u8],
@@ -289,30 +319,49 @@ impl Ingest<'_> {
             fingerprint: serde_json::to_string(&fingerprint)?,
             evidence: serde_json::to_string(&report.evidence)?,
         };
+        self.writing.ledger.add(row.clone(), fingerprint);
+        let lines_read = i64::try_from(lines_read).unwrap_or(i64::MAX);
+        self.waiting.push(Ready { row, lines_read, orders, refused, told: report.to_string() });
+        Ok(())
+    }
+
+    /// Commits what waits: ledger, refused lines, accepted lines, in this order. The last commit makes the sources count.
+    fn commit(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         self.writing.lock.check()?;
-        let lines = i64::try_from(lines_read).unwrap_or(i64::MAX);
+        let (mut refused, mut orders, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let rows = batch_of(self.waiting.iter().map(|ready| &ready.row))?;
+        for ready in self.waiting.drain(..) {
+            let id = SourceRow::application_id(&ready.row.source_id);
+            refused.push((id.clone(), ready.lines_read, ready.refused));
+            orders.push((id, ready.lines_read, ready.orders));
+            told.push(ready.told);
+        }
+        let tables = &mut self.writing.tables;
         self.runtime.block_on(async {
-            self.writing.tables.get_mut(Table::Sources).append_rows(&row.to_batch()?).await?;
-            append_once(&mut self.writing.tables, Table::RejectedOrders, refused, &row, lines).await?;
-            append_once(&mut self.writing.tables, Table::Orders, orders, &row, lines).await
+            tables.get_mut(Table::Sources).append_rows(&rows).await?;
+            append_once(tables, Table::RejectedOrders, refused).await?;
+            append_once(tables, Table::Orders, orders).await
         })?;
-        self.writing.ledger.add(row, fingerprint);
+        told.iter().for_each(|told| self.progress.say(told));
         Ok(())
     }
 }
 
-/// Appends under the source's application id, unless an earlier run that was cut off did.
-async fn append_once(
-    tables: &mut Tables,
-    table: Table,
-    files: Vec<WrittenFile>,
-    row: &SourceRow,
-    lines: i64,
-) -> Result<()> {
-    let id = SourceRow::application_id(&row.source_id);
+/// Appends what each source has under its application id, unless an earlier run that was cut off did.
+async fn append_once(tables: &mut Tables, table: Table, sources: Vec<(String, i64, Vec<WrittenFile>)>) -> Result<()> {
     let snapshot = tables.get_mut(table);
-    if snapshot.application_version(&id).await?.is_none() {
-        snapshot.append(files, Some((&id, lines))).await?;
+    let (mut files, mut applications) = (Vec::new(), Vec::new());
+    for (id, lines_read, written) in sources {
+        if snapshot.application_version(&id).await?.is_none() {
+            files.extend(written);
+            applications.push((id, lines_read));
+        }
+    }
+    if !applications.is_empty() {
+        snapshot.append(files, &applications).await?;
     }
     Ok(())
 }

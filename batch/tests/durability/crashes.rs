@@ -34,11 +34,13 @@ fn every_state_between_two_commits_is_mended_by_the_next_run() {
     let place = Place::new();
     let (first, _) = place.orders("first.csv", 1_500, 1);
     let (second, _) = place.orders("second.csv", 1_500, 2);
+    let (third, _) = place.orders("third.csv", 1_500, 3);
     let (before, done) = (place.lake("before"), place.lake("done"));
     before.run(&[&first]);
     let published = before.view(None);
     before.copy(&done);
-    done.run(&[&second]);
+    // They share their commits.
+    done.run(&[&second, &third]);
     let undisturbed = done.figures();
 
     for state in states() {
@@ -54,7 +56,7 @@ fn every_state_between_two_commits_is_mended_by_the_next_run() {
             recomputed.figures().must_equal(&undisturbed, &format!("{when}, then recomputed"));
             fs::remove_dir_all(recomputed.path()).expect("a lake to remove");
         }
-        crashed.run(&[&second]);
+        crashed.run(&[&second, &third]);
         crashed.figures().must_equal(&undisturbed, &when);
         crashed.glance(Some(1)).must_equal(&published, &when);
         fs::remove_dir_all(crashed.path()).expect("a lake to remove");

@@ -228,13 +228,13 @@ impl Snapshot {
         state.transaction_version(log_store.as_ref(), id).await.map_err(Error::delta(self.table))
     }
 
-    /// Adds `files` in one commit that also records `application`'s version.
+    /// Adds `files` in one commit that also records the versions of `applications`.
     ///
     /// # Errors
     /// When the commit is refused.
-    pub async fn append(&mut self, files: Vec<WrittenFile>, application: Option<(&str, i64)>) -> Result<()> {
+    pub async fn append(&mut self, files: Vec<WrittenFile>, applications: &[(String, i64)]) -> Result<()> {
         let actions = files.into_iter().map(|file| Action::Add(file.into_add())).collect();
-        self.commit(actions, SaveMode::Append, application).await
+        self.commit(actions, SaveMode::Append, applications).await
     }
 
     /// Adds `files`, which hold what application `id` has from version `from` up to `to`, in one commit; only if `from`
@@ -256,7 +256,7 @@ impl Snapshot {
             if at != from || at.is_some_and(|at| at >= to) {
                 return Ok(Appended::Refused { at });
             }
-            match self.append(files.clone(), Some((id, to))).await {
+            match self.append(files.clone(), &[(id.to_owned(), to)]).await {
                 Ok(()) => return Ok(Appended::Done),
                 // Another process has committed meanwhile: for this application, or by replacing rows.
                 Err(error) if error.is_conflict() => tracing::debug!(%error, "a commit is tried again"),
@@ -325,7 +325,7 @@ impl Snapshot {
             })
         });
         let actions = removed.chain(written.map(|file| Action::Add(file.into_add()))).collect();
-        self.commit(actions, SaveMode::Overwrite, None).await
+        self.commit(actions, SaveMode::Overwrite, &[]).await
     }
 
     /// Appends the rows of `batch` as one file.
@@ -334,13 +334,13 @@ impl Snapshot {
     /// When the file cannot be written or the commit is refused.
     pub async fn append_rows(&mut self, batch: &RecordBatch) -> Result<()> {
         let written = self.write(batch, None).await?;
-        self.append(vec![written], None).await
+        self.append(vec![written], &[]).await
     }
 
-    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, application: Option<(&str, i64)>) -> Result<()> {
+    async fn commit(&mut self, actions: Vec<Action>, mode: SaveMode, applications: &[(String, i64)]) -> Result<()> {
         let mut properties = CommitProperties::default().with_max_retries(MAX_RETRIES);
-        if let Some((id, version)) = application {
-            properties = properties.with_application_transaction(Transaction::new(id, version));
+        for (id, version) in applications {
+            properties = properties.with_application_transaction(Transaction::new(id, *version));
         }
         let partition_by = Some(self.table.partition_columns()).filter(|columns| !columns.is_empty());
         let operation = DeltaOperation::Write { mode, partition_by, predicate: None };

@@ -171,7 +171,7 @@ async fn an_application_commits_under_its_version() {
     let mut tables = lake.tables(&Rules::default()).await.expect("tables");
     let orders = tables.get_mut(Table::Orders);
     assert_eq!(orders.application_version("source:1").await.expect("a log"), None);
-    orders.append(Vec::new(), Some(("source:1", 12))).await.expect("a commit");
+    orders.append(Vec::new(), &[("source:1".to_owned(), 12)]).await.expect("a commit");
     assert_eq!(orders.application_version("source:1").await.expect("a log"), Some(12));
     let again = lake.snapshot(Table::Orders, None).await.expect("a table").expect("a table");
     assert_eq!(again.application_version("source:1").await.expect("a log"), Some(12));
