@@ -52,7 +52,7 @@ pub struct RunArgs {
     /// Another name under which browsers reach this server; may be given several times
     #[arg(long, value_name = "NAME")]
     pub host: Vec<String>,
-    /// Requests a second that one client may send [default: 100; on loopback no limit]
+    /// Requests a second that one client may send, ten times as many at once [default: 100; on loopback no limit]
     #[arg(long, env = "CLIENTELE_RATE_LIMIT", value_name = "N")]
     pub rate_limit: Option<u32>,
     /// Currency of the amounts, such as GBP [default: as the batch runs report it]

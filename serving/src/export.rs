@@ -296,21 +296,28 @@ fn csv_row(out: &mut Vec<u8>, row: &CustomerRow<'_>) {
     );
 }
 
-/// A cell that stays a text: what a spreadsheet would take for a formula gets an apostrophe before it.
+/// What begins a formula, the full-width forms of it too.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A cell that stays a text: what a spreadsheet would take for a formula gets an apostrophe before it, also behind what other
+/// spreadsheets than those of commas begin a cell with, which do not see the quotes.
 fn cell_of_text(out: &mut Vec<u8>, text: &str) {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if !is_formula && !text.contains([',', '"', '\n', '\r']) {
+    let begins = |at: usize| text.get(at..).is_some_and(|rest| rest.trim_start_matches(' ').starts_with(FORMULA));
+    if !begins(0) && !text.contains([',', ';', '"', '\n', '\r', '\t']) {
         return out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
-    if is_formula {
+    if begins(0) {
         out.push(b'\'');
     }
-    for byte in text.bytes() {
-        if byte == b'"' {
+    for (at, letter) in text.char_indices() {
+        if letter == '"' {
             out.push(b'"');
         }
-        out.push(byte);
+        out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        if matches!(letter, ';' | '\t' | '\n' | '\r') && begins(at + 1) {
+            out.push(b'\'');
+        }
     }
     out.push(b'"');
 }
@@ -331,7 +338,13 @@ mod tests {
         for text in ["+1", "-1", "@a", "\ta", "\ra"] {
             assert!(cell(text).starts_with("\"'"), "{text:?}");
         }
+        for text in ["\u{ff1d}1+1", "\u{ff0b}1", "\u{ff0d}1", "\u{ff20}a", " =1"] {
+            assert!(cell(text).starts_with("\"'"), "{text:?}");
+        }
         assert_eq!(cell("a,b"), "\"a,b\"");
+        assert_eq!(cell("a;=1;b; +c"), "\"a;'=1;b;' +c\"");
+        assert_eq!(cell("a\t@b"), "\"a\t'@b\"");
+        assert_eq!(cell("a-b"), "a-b");
         assert_eq!(cell(""), "");
     }
 }

@@ -123,9 +123,9 @@ impl TopicNames {
 }
 
 /// What a group does whose state or offsets cannot be gone on with.
-pub const START_ANEW: &str = "start anew: another --group, and the topics customer_state, orders_by_customer, \
-                              clickstream_by_user, clickstream_by_field and order_events_by_user deleted (or other names \
-                              for them in [topics])";
+pub const START_ANEW: &str = "start anew: another --group, and the topics customer-state, orders-by-customer, \
+                              and, where there were rules, clickstream-by-user, clickstream-by-field, order-events-by-user, \
+                              rule-state, alert-state and alert-state-by-field deleted (or other names for them in [topics])";
 
 /// The operators that run: one line each.
 #[must_use]

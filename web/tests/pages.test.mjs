@@ -55,7 +55,9 @@ for (const [name, path] of Object.entries(pages)) {
     for (const look of looks) {
       const what = `${name}-${look.width}-${look.theme}`;
       test(what, async () => {
-        const { page, wrong, close } = await open(browser, server.url, path, look);
+        // What is no page is told to programs too: by its status, of which Chromium speaks.
+        const allow = name === "missing" ? /status of 404/ : undefined;
+        const { page, wrong, close } = await open(browser, server.url, path, { ...look, allow });
         await settled(page);
         await noStrayScroll(page, what);
         await page.screenshot({ path: join(shots, `${what}.png`), fullPage: true });

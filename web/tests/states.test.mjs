@@ -205,3 +205,9 @@ test("a segment that there is not is named in the list of segments", async () =>
   assert.match(await page.locator("select >> nth=0 >> option:checked").textContent(), /segment 77/);
   await close();
 });
+
+test("an address that is no text still has a page", async () => {
+  const { page, close } = await open(browser, server.url, "/customers/%zz", { allow: /Failed to load/ });
+  await page.waitForSelector("h1:has-text('%zz')");
+  await close();
+});

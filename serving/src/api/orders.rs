@@ -147,8 +147,14 @@ pub(super) async fn write_lines(app: &App, lines: &[Line]) -> Answered<Bytes> {
     let producer = app.producer.as_ref().ok_or_else(no_brokers)?;
     let records: Vec<_> = lines.iter().map(Line::record).collect();
     let orders = producer.write(&records).await.map_err(|reason| {
-        tracing::warn!(reason, "orders were not written");
-        Problem::unavailable(format!("the orders were not written, or not all of them: {reason}"), 5)
+        tracing::warn!(reason, "orders may not have been written");
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "it is not known whether the orders were written: {reason}. Look for them before you send them again; with an \
+                 Idempotency-Key they can be sent again without a look"
+            ),
+        )
     })?;
     app.metrics.orders_posted.inc_by(orders.len() as u64);
     let body = serde_json::to_vec(&Accepted { accepted: orders.len(), orders }).unwrap_or_default();

@@ -172,8 +172,16 @@ pub struct RejectionsQuery {
     cursor: Option<String>,
     /// `csv` downloads every line.
     #[param(inline)]
-    format: Option<Format>,
+    format: Option<TextFormat>,
     as_of: Option<String>,
+}
+
+/// How lines are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TextFormat {
+    Json,
+    Csv,
 }
 
 /// Refused lines with their reasons
@@ -185,10 +193,11 @@ pub async fn rejections(
     headers: HeaderMap,
     Ask(query): Ask<RejectionsQuery>,
 ) -> Answered<Response> {
-    let format = query.format.or_else(|| Format::accepted(&headers)).unwrap_or_default();
-    if format == Format::Parquet {
-        return Err(Problem::parameter("format", "is json or csv here"));
-    }
+    let format = match query.format {
+        Some(TextFormat::Json) => Format::Json,
+        Some(TextFormat::Csv) => Format::Csv,
+        None => Format::accepted(&headers).filter(|format| *format != Format::Parquet).unwrap_or_default(),
+    };
     if query.reason.as_deref().is_some_and(|reason| explanation(reason).is_empty()) {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
         return Err(Problem::parameter("reason", format!("is one of {}", known.join(", "))));

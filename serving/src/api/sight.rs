@@ -90,7 +90,7 @@ impl App {
         let asked = AsOf::read(as_of).ok_or_else(|| {
             Problem::parameter(
                 "as_of",
-                "is neither a publication such as 12 nor a time of the years 1 to 9999 such as 2011-12-01T12:00:00Z",
+                "is neither a publication such as 12 nor a time such as 2011-12-01T12:00:00Z, of the years 1 to 9998",
             )
         })?;
         let publication = self.shelf.find(asked).ok_or_else(|| {

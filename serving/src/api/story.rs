@@ -179,21 +179,38 @@ pub struct Moment {
     monetary: Money,
 }
 
+/// Up to when.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// A publication such as `12`, or a time: no newer publication, and no live changes.
+    as_of: Option<String>,
+}
+
 /// Without parameters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct NoQuery {}
 
 /// What each publication said of a customer, and the segment changes since
-#[utoipa::path(get, path = "/api/v1/customers/{id}/history", tag = "customers", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/customers/{id}/history", tag = "customers", params(("id" = String, Path), HistoryQuery),
     responses((status = 200, body = History), (status = "default", content_type = "application/problem+json", body = super::ProblemBody)))]
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    Ask(NoQuery {}): Ask<NoQuery>,
+    Ask(query): Ask<HistoryQuery>,
 ) -> Answered<Response> {
-    let view = app.view()?;
-    let list: Vec<Arc<Publication>> = app.shelf.list().iter().rev().take(PUBLICATIONS).rev().cloned().collect();
+    let view = match query.as_of.as_deref() {
+        None => app.view()?,
+        Some(text) => app.past(text).await?,
+    };
+    let is_of_now = query.as_of.is_none();
+    let newest = if is_of_now { i64::MAX } else { view.publication() };
+    let list = app.shelf.list();
+    let list = list.iter().rev().filter(|publication| publication.id <= newest);
+    let mut list: Vec<Arc<Publication>> = list.take(PUBLICATIONS).cloned().collect();
+    list.reverse();
     let mut items = Vec::new();
     for publication in list {
         let _turn = app.reads.acquire().await;
@@ -211,8 +228,8 @@ pub async fn history(
         });
     }
     let feeds = &app.follow.feeds;
-    let changes = oldest_first(&feeds.changes, |change| change.customer_id == id);
-    let rule_changes = oldest_first(&feeds.rule_changes, |change| change.customer_id == id);
+    let changes = oldest_first(&feeds.changes, |change| is_of_now && change.customer_id == id);
+    let rule_changes = oldest_first(&feeds.rule_changes, |change| is_of_now && change.customer_id == id);
     let is_known = || view.find(&id).is_some() || app.follow.behaviour.members().get(&id).is_some();
     if items.is_empty() && changes.is_empty() && rule_changes.is_empty() && !is_known() {
         return Err(no_customer(&id));

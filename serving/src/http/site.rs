@@ -54,8 +54,9 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     if app.follow.view().is_none() {
         return wait("waiting for a publication\n");
     }
-    // Lost brokers leave the view that was: it can still be asked.
-    if app.follow.status.is_some() && !app.follow.restored.load(Ordering::Relaxed) {
+    // Lost brokers leave the view that was, and those that do not answer leave the lake: both can be asked.
+    let (restored, tried) = (&app.follow.restored, &app.follow.tried);
+    if app.follow.status.is_some() && !restored.load(Ordering::Relaxed) && !tried.load(Ordering::Relaxed) {
         return wait("reading the live orders\n");
     }
     "ready\n".into_response()

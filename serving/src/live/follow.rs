@@ -11,7 +11,7 @@ use data::kafka::KafkaSettings;
 use data::state::StateRecord;
 use data::{DateFormat, DayMonth, EventTime};
 
-use super::reader::{Reader, Step, Topic, TopicNames};
+use super::reader::{Reader, Step, Topic, TopicIds, TopicNames};
 use super::recent::Recent;
 use super::status::pulse;
 use super::{Alert, Change, Changed, Feeds, LiveStatus, Order, RuleChange};
@@ -34,10 +34,12 @@ pub struct Follow {
     pub stop: AtomicBool,
     /// The state was read to its end, or there are no brokers.
     pub restored: AtomicBool,
-    topic_id: Mutex<String>,
+    topic_ids: Mutex<TopicIds>,
     seen: Mutex<HashMap<u32, i64>>,
-    /// Whether the topic of orders is another one than that which is followed.
+    /// Whether a topic is another one than that which is followed.
     made_anew: AtomicBool,
+    /// The brokers were asked in vain: until they answer there is what the lake has.
+    pub tried: AtomicBool,
 }
 
 type LiveStatusOrNone = Option<Arc<LiveStatus>>;
@@ -53,9 +55,10 @@ impl Follow {
             status: live.then(Arc::default),
             stop: AtomicBool::new(false),
             restored: AtomicBool::new(!live),
-            topic_id: Mutex::default(),
+            topic_ids: Mutex::default(),
             seen: Mutex::default(),
             made_anew: AtomicBool::new(false),
+            tried: AtomicBool::new(false),
         }
     }
 
@@ -97,16 +100,20 @@ impl Follow {
 
     /// Of the topic of orders that is followed; empty before there is one.
     pub(crate) fn topic_id(&self) -> String {
-        self.topic_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.topic_ids().orders
     }
 
-    /// From now on what lies in the topic of this id is followed.
-    fn set_topic_id(&self, id: &str) {
-        let mut followed = self.topic_id.lock().unwrap_or_else(PoisonError::into_inner);
-        if *followed != id {
-            id.clone_into(&mut followed);
+    pub(crate) fn topic_ids(&self) -> TopicIds {
+        self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on what lies in the topics of these ids is followed.
+    fn set_topic_ids(&self, ids: &TopicIds) {
+        let mut followed = self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed.orders != ids.orders {
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
+        followed.clone_from(ids);
         self.made_anew.store(false, Ordering::Relaxed);
     }
 
@@ -115,7 +122,7 @@ impl Follow {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Everything is read anew: the topic of orders is another one.
+    /// Everything is read anew: a topic is another one.
     pub(crate) fn read_anew(&self) {
         self.made_anew.store(true, Ordering::Relaxed);
     }
@@ -214,17 +221,20 @@ impl Loop {
         }
         self.tried = Some(Instant::now());
         let opened = Reader::connect(kafka, names).and_then(|mut reader| {
-            self.merger.follow(&reader.topic_id);
+            self.merger.follow(&reader.topic_ids.orders);
             look(&mut reader, &self.shared.feeds)?;
             Ok(reader)
         });
         match opened {
             Ok(reader) => {
-                self.shared.set_topic_id(&reader.topic_id);
+                self.shared.set_topic_ids(&reader.topic_ids);
                 self.reader = Some(reader);
                 self.looked = Instant::now();
             }
-            Err(reason) => status.set(Some(reason)),
+            Err(reason) => {
+                status.set(Some(reason));
+                self.shared.tried.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -245,7 +255,7 @@ impl Loop {
             }
         }
         if self.shared.made_anew.load(Ordering::Relaxed) {
-            tick.lost.get_or_insert_with(|| "the topic of orders was deleted and made again".to_owned());
+            tick.lost.get_or_insert_with(|| "a topic was deleted and made again".to_owned());
         }
         if tick.lost.is_none() {
             self.reader = Some(reader);

@@ -50,6 +50,13 @@ impl Default for TopicNames {
     }
 }
 
+/// Kafka's ids of the topics that make the view: deleted and made again, they are others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicIds {
+    pub orders: String,
+    pub state: String,
+}
+
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
@@ -102,7 +109,7 @@ pub(super) struct Reader {
     assigned: BTreeSet<(Topic, i32)>,
     /// Partitions of the state that are not read to their end yet.
     behind: BTreeSet<i32>,
-    pub topic_id: String,
+    pub topic_ids: TopicIds,
 }
 
 impl Reader {
@@ -114,9 +121,10 @@ impl Reader {
         if partitions_of(&metadata, &names.customer_state).is_empty() {
             return Err(format!("there is no topic {} yet; `speed run` makes it", names.customer_state));
         }
-        let topic_id = Topics::new(kafka)?.id(&names.orders)?;
+        let topics = Topics::new(kafka)?;
+        let topic_ids = TopicIds { orders: topics.id(&names.orders)?, state: topics.id(&names.customer_state)? };
         let (assigned, behind) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Self { state, events: reading_client(kafka, false)?, names: names.clone(), assigned, behind, topic_id })
+        Ok(Self { state, events: reading_client(kafka, false)?, names: names.clone(), assigned, behind, topic_ids })
     }
 
     /// Reads partitions that are new since the last look; tells behind which offset each begins, and where it ends.

@@ -137,7 +137,12 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, status: &LiveStatus,
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         topic.map_or_else(Vec::new, |topic| topic.partitions().iter().map(|partition| partition.id()).collect())
     };
-    let topic_id = current_id(client, &names.orders, shared);
+    if partitions(&names.orders).is_empty() && !shared.topic_id().is_empty() {
+        status.set(Some(format!("there is no topic {} any more", names.orders)));
+        status.lock().lag = None;
+        return;
+    }
+    let topic_id = current_id(client, names, shared);
     let covered = shared.covered_of(&topic_id);
     let committed = committed(client, &names.orders, partitions(&names.orders));
     // Before the ends are asked for: what lies behind them then is of a topic that is gone.
@@ -177,20 +182,22 @@ fn look(client: &BaseConsumer<Context>, names: &TopicNames, status: &LiveStatus,
     (state.lines_since_publication, state.lag, state.dead_letters) = (since, lag, dead_letters);
 }
 
-/// The id of the topic of orders; where it is not the one that is followed, everything is read anew.
-fn current_id(client: &BaseConsumer<Context>, orders: &str, shared: &Follow) -> String {
-    let followed = shared.topic_id();
+/// The id of the topic of orders; where it or that of the state is not the one that is followed, everything is read anew.
+fn current_id(client: &BaseConsumer<Context>, names: &TopicNames, shared: &Follow) -> String {
+    let followed = shared.topic_ids();
     // Who gives no ids may not even answer.
-    if followed.is_empty() || followed == nameless_id(orders) {
-        return followed;
+    if followed.orders.is_empty() || followed.orders == nameless_id(&names.orders) {
+        return followed.orders;
     }
-    match topic_id(client.client(), orders, ASK) {
-        Ok(Some(id)) if id != followed => {
-            shared.read_anew();
-            id
-        }
-        _ => followed,
+    let now = |name: &str, before: &String| match topic_id(client.client(), name, ASK) {
+        Ok(Some(id)) => id,
+        _ => before.clone(),
+    };
+    let (orders, state) = (now(&names.orders, &followed.orders), now(&names.customer_state, &followed.state));
+    if orders != followed.orders || state != followed.state {
+        shared.read_anew();
     }
+    orders
 }
 
 /// How far the group of `speed` has come, by partition.

@@ -185,6 +185,8 @@ fn one_customer_and_the_orders() {
     assert_eq!(history["items"].as_array().map(Vec::len), Some(2));
     assert_eq!(server.get("/api/v1/customers/nobody").status, 404);
     assert_eq!(server.get("/api/v1/customers/nobody/history").status, 404);
+    let past = server.api("/customers/12347/history?as_of=1");
+    assert_eq!((past["items"].as_array().map(Vec::len), &past["items"][0]["publication"]), (Some(1), &json!(1)));
 }
 
 #[test]

@@ -1764,7 +1764,10 @@ export interface operations {
     };
     history: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A publication such as `12`, or a time: no newer publication, and no live changes. */
+                as_of?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -2307,7 +2310,7 @@ export interface operations {
                 limit?: number;
                 cursor?: string;
                 /** @description `csv` downloads every line. */
-                format?: "json" | "csv" | "parquet";
+                format?: "json" | "csv";
                 as_of?: string;
             };
             header?: never;
