@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::broadcast;
 
-/// Events that are held for those who come back.
+/// Events that are held for those who come back, and their bytes: an alert can name hundreds of clicks.
 const HELD: usize = 10_000;
+const HELD_BYTES: usize = 16 << 20;
 /// Ticks that a client may be behind before it is told of a gap: minutes of them.
 const TICKS: usize = 1_024;
 
@@ -108,9 +109,22 @@ struct Ring<T> {
     /// Ends of the partitions when they were looked at first, or anew.
     ends: BTreeMap<u32, i64>,
     number: u64,
+    /// Of the events as they are sent.
+    bytes: usize,
 }
 
 impl<T> Ring<T> {
+    fn push(&mut self, event: Arc<Event<T>>) {
+        self.bytes += event.encoded.len();
+        self.events.push_back(event);
+        while (self.events.len() > HELD || self.bytes > HELD_BYTES)
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.bytes -= oldest.encoded.len();
+            self.lost.insert(oldest.partition, oldest.offset);
+        }
+    }
+
     /// Whether somebody has seen offsets that this topic does not have: it was made anew.
     fn is_beyond(&self, position: &Position) -> bool {
         let newest = |partition: &u32| {
@@ -150,6 +164,7 @@ impl<T> Feed<T> {
             lost: BTreeMap::new(),
             ends: BTreeMap::new(),
             number: 0,
+            bytes: 0,
         };
         Self { name, ring: Mutex::new(ring), sender: broadcast::Sender::new(TICKS) }
     }
@@ -188,12 +203,7 @@ impl<T> Feed<T> {
             let encoded = Bytes::copy_from_slice(all.get(start..).unwrap_or_default());
             let event = Arc::new(Event { number: ring.number, partition, offset, encoded, content });
             frame.events.push(Arc::clone(&event));
-            ring.events.push_back(event);
-            if ring.events.len() > HELD
-                && let Some(oldest) = ring.events.pop_front()
-            {
-                ring.lost.insert(oldest.partition, oldest.offset);
-            }
+            ring.push(event);
         }
         frame.encoded = all.freeze();
         // Nobody may be following.
@@ -308,6 +318,19 @@ mod tests {
         let feed = feed(0..i64::try_from(HELD).expect("small") + 10);
         assert!(feed.follow(Position::read("0:2").as_ref(), |_| true).gap);
         assert!(!feed.follow(Position::read("0:9").as_ref(), |_| true).gap);
+    }
+
+    #[test]
+    fn few_large_events_are_held() {
+        let feed = feed(0..1);
+        let large = "x".repeat(1 << 20);
+        for offset in 1..40 {
+            feed.publish(vec![(0, offset, large.clone(), offset)]);
+        }
+        let held = feed.recent(usize::MAX, |_| true);
+        assert_eq!(held.first().map(|event| event.offset), Some(39));
+        assert!(held.len() < 17 && held.iter().map(|event| event.encoded.len()).sum::<usize>() <= HELD_BYTES);
+        assert!(feed.follow(Position::read("0:2").as_ref(), |_| true).gap);
     }
 
     #[test]
