@@ -30,6 +30,8 @@ after(async () => {
 });
 
 const api = async (path) => (await fetch(`${server.url}/api/v1${path}`)).json();
+/** Who has clicked may not have ordered yet: then the API has no such customer, and Chromium speaks of it. */
+const allow = /status of 404/;
 const looks = [
   { width: 1440, height: 900, theme: "light" },
   { width: 1440, height: 900, theme: "dark" },
@@ -55,7 +57,7 @@ test("every page, light and dark, wide and narrow", async () => {
   for (const [name, path] of Object.entries(await pages())) {
     for (const look of looks) {
       const what = `${name}-${look.width}-${look.theme}`;
-      const { page, wrong, close } = await open(browser, server.url, path, look);
+      const { page, wrong, close } = await open(browser, server.url, path, { ...look, allow });
       await settled(page);
       await noStrayScroll(page, what);
       await page.screenshot({ path: join(shots, `${what}.png`), fullPage: true });
@@ -67,7 +69,7 @@ test("every page, light and dark, wide and narrow", async () => {
 });
 
 test("counts follow the stream, and a segment leads to its customers", async () => {
-  const { page, wrong, close } = await open(browser, server.url, "/rules");
+  const { page, wrong, close } = await open(browser, server.url, "/rules", { allow });
   await settled(page);
   const counts = () => page.locator("section:has(#rule-segments-title) .value b").allTextContents();
   const before = await counts();
@@ -136,7 +138,7 @@ test("measured: an alert is seen within a second of the event that caused it", a
 });
 
 test("alerts are filtered by the address, opened by a key, and wait while paused", async () => {
-  const { page, wrong, close } = await open(browser, server.url, "/alerts");
+  const { page, wrong, close } = await open(browser, server.url, "/alerts", { allow });
   await settled(page);
   await page.selectOption("select >> nth=0", "info");
   await until(() => page.url().includes("severity=info"));
