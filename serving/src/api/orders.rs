@@ -148,13 +148,11 @@ pub(super) async fn write_lines(app: &App, lines: &[Line]) -> Answered<Bytes> {
     let records: Vec<_> = lines.iter().map(Line::record).collect();
     let orders = producer.write(&records).await.map_err(|reason| {
         tracing::warn!(reason, "orders may not have been written");
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!(
-                "it is not known whether the orders were written: {reason}. Look for them before you send them again; with an \
-                 Idempotency-Key they can be sent again without a look"
-            ),
-        )
+        let told = format!(
+            "it is not known whether the orders were written: {reason}; without an Idempotency-Key, look for them before you send \
+             them again"
+        );
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, told)
     })?;
     app.metrics.orders_posted.inc_by(orders.len() as u64);
     let body = serde_json::to_vec(&Accepted { accepted: orders.len(), orders }).unwrap_or_default();
