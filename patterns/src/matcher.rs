@@ -173,8 +173,12 @@ impl<E> Matcher<E> {
                 }
                 let mut runs = self.spare.pop().unwrap_or_default();
                 runs.begin_anew(&entry.automaton);
-                // Most keys remember something of one or two patterns, and there are many keys.
-                state.runs.reserve_exact(1);
+                if state.runs.len() == state.runs.capacity() {
+                    // There are many keys, and most remember something of few patterns: room for those that begin with this event.
+                    let begin = self.patterns.iter().skip(pattern as usize + 1);
+                    let more = begin.filter(|entry| starts(entry, &self.conditions, &mut self.known, &state.events, event));
+                    state.runs.reserve_exact(1 + more.count());
+                }
                 state.runs.insert(place, (pattern, runs));
             }
             let Some((_, runs)) = state.runs.get_mut(place) else { break };

@@ -14,7 +14,7 @@ pub enum Output<'a, E> {
     Shed { pattern: usize, runs: usize },
 }
 
-/// The events of a match, or of a run that timed out.
+/// The events of a match, or of a run that timed out. It borrows them: copies cost nothing.
 #[derive(Debug)]
 pub struct Found<'a, E> {
     /// The pattern's number.
@@ -25,13 +25,21 @@ pub struct Found<'a, E> {
     pub(crate) events: &'a Events<E>,
 }
 
+impl<E> Clone for Found<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Found<'_, E> {}
+
 impl<'a, E> Found<'a, E> {
     /// Its events with their stages and times, in the order in which they were taken.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = (StageId, i64, &'a E)> + use<'_, 'a, E> {
-        let events = self.events;
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = (StageId, i64, &'a E)> + use<'a, E> {
+        let Self { path, events, .. } = *self;
         let event = move |&(stage, event): &(u16, u32)| {
             events.get(event).map(|taken| (StageId::from(stage), events.at(event), taken))
         };
-        self.path.iter().filter_map(event)
+        path.iter().filter_map(event)
     }
 }

@@ -1,6 +1,8 @@
 //! The events that runs still need, and the chains of events that runs have taken.
 #![expect(clippy::indexing_slicing, reason = "indices are handed out by these arenas, and checked when restored")]
 
+use smallvec::SmallVec;
+
 use crate::StageId;
 
 /// No node, no event.
@@ -19,7 +21,7 @@ pub struct Slot<E> {
 /// The events of a key.
 #[derive(Clone, Debug)]
 pub struct Events<E> {
-    pub(crate) slots: Vec<Slot<E>>,
+    pub(crate) slots: SmallVec<[Slot<E>; 1]>,
     /// The first free slot; its `order` is the next one.
     free: u32,
     used: u32,
@@ -27,7 +29,7 @@ pub struct Events<E> {
 
 impl<E> Default for Events<E> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: NONE, used: 0 }
+        Self { slots: SmallVec::new(), free: NONE, used: 0 }
     }
 }
 
@@ -41,9 +43,6 @@ impl<E> Events<E> {
         self.used += 1;
         let slot = Slot { at, order: 0, uses: 1, event: Some(event) };
         if self.free == NONE {
-            if self.slots.is_empty() {
-                self.slots.reserve_exact(1);
-            }
             self.slots.push(slot);
             return u32::try_from(self.slots.len() - 1).unwrap_or(NONE);
         }
@@ -107,7 +106,7 @@ pub struct Node {
 /// The chains of a pattern's runs; runs that began alike share their beginning.
 #[derive(Clone, Debug)]
 pub struct Chains {
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: SmallVec<[Node; 2]>,
     /// The first free node; its `before` is the next one.
     free: u32,
     used: u32,
@@ -115,7 +114,7 @@ pub struct Chains {
 
 impl Default for Chains {
     fn default() -> Self {
-        Self { nodes: Vec::new(), free: NONE, used: 0 }
+        Self { nodes: SmallVec::new(), free: NONE, used: 0 }
     }
 }
 
@@ -130,9 +129,6 @@ impl Chains {
         self.used += 1;
         let node = Node { before, event, uses, stage };
         if self.free == NONE {
-            if self.nodes.is_empty() {
-                self.nodes.reserve_exact(1);
-            }
             self.nodes.push(node);
             return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
         }

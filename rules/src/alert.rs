@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use patterns::Found;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -23,19 +24,44 @@ pub struct Alert<'r, 'e> {
     pub rule: &'r PatternRule,
     pub kind: Kind,
     pub key: Cow<'e, str>,
-    /// The events by stage, in the order in which they were taken.
-    pub events: Vec<(usize, Cow<'e, Event>)>,
+    pub matched: Matched<'e>,
     /// When it is true; at the end of a file, `i64::MAX` for what only the end decides.
     pub at: EventTime,
 }
 
+/// The events of an alert.
+#[derive(Clone, Debug)]
+pub enum Matched<'e> {
+    /// As the matcher has them.
+    Found(Found<'e, Event>),
+    /// Kept, with their stages.
+    Kept(Vec<(usize, Event)>),
+}
+
+impl Matched<'_> {
+    /// The events with their stages, in the order in which they were taken.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = (usize, &Event)> {
+        let (found, kept) = match self {
+            Self::Found(found) => (Some(found.events()), None),
+            Self::Kept(events) => (None, Some(events.iter())),
+        };
+        let found = found.into_iter().flatten().map(|(stage, _, event)| (stage, event));
+        found.chain(kept.into_iter().flatten().map(|(stage, event)| (*stage, event)))
+    }
+}
+
 impl<'r> Alert<'r, '_> {
+    /// The events with their stages, in the order in which they were taken.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = (usize, &Event)> {
+        self.matched.events()
+    }
+
     /// The same with a key and events of its own.
     #[must_use]
     pub fn kept(self) -> Alert<'r, 'static> {
-        let Self { rule, kind, key, events, at } = self;
-        let events = events.into_iter().map(|(stage, event)| (stage, Cow::Owned(event.into_owned()))).collect();
-        Alert { rule, kind, key: Cow::Owned(key.into_owned()), events, at }
+        let events = self.events().map(|(stage, event)| (stage, event.clone())).collect();
+        let Self { rule, kind, key, at, .. } = self;
+        Alert { rule, kind, key: Cow::Owned(key.into_owned()), matched: Matched::Kept(events), at }
     }
 
     /// The same for the same events of the same pattern, whenever they are read: a hash of pattern, key and the events' own ids,
@@ -51,7 +77,7 @@ impl<'r> Alert<'r, '_> {
         text(&self.rule.version.to_string());
         text(if self.kind == Kind::Match { "match" } else { "timeout" });
         text(&self.key);
-        for (stage, event) in &self.events {
+        for (stage, event) in self.events() {
             text(&stage.to_string());
             text(event.id());
         }
@@ -82,14 +108,14 @@ impl<'r> Alert<'r, '_> {
     }
 
     fn by_stage<T>(&self, value: impl Fn(&Event) -> T) -> ByStage<'r, T> {
-        by_stage(self.rule, &self.events, value)
+        by_stage(self.rule, self.events(), value)
     }
 
     /// A `CloudEvents` 1.0 message in JSON: `id, source, type, subject, time` and `data {pattern, kind, alert_type, severity,
     /// about, key_field, key, events [{stage, …fields}]}`.
     #[must_use]
     pub fn cloud_event(&self) -> CloudEvent<'_> {
-        let Self { rule, kind, key, events, at } = self;
+        let Self { rule, kind, key, matched, at } = self;
         CloudEvent {
             specversion: "1.0",
             id: self.id(),
@@ -106,7 +132,7 @@ impl<'r> Alert<'r, '_> {
                 about: &rule.about,
                 key_field: Topic::Clickstream.name_of(rule.key),
                 key,
-                events: CloudEvents { rule, events },
+                events: CloudEvents { rule, matched },
             },
         }
     }
@@ -155,12 +181,12 @@ struct CloudData<'a> {
 #[derive(Debug)]
 struct CloudEvents<'a> {
     rule: &'a PatternRule,
-    events: &'a [(usize, Cow<'a, Event>)],
+    matched: &'a Matched<'a>,
 }
 
 impl Serialize for CloudEvents<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.events.iter().map(|(stage, event)| InStage { stage: self.rule.stage(*stage), event }))
+        to.collect_seq(self.matched.events().map(|(stage, event)| InStage { stage: self.rule.stage(stage), event }))
     }
 }
 
@@ -200,14 +226,14 @@ impl<T: Serialize> Serialize for ByStage<'_, T> {
     }
 }
 
-pub fn by_stage<'r, T>(
+pub fn by_stage<'r, 'e, T>(
     rule: &'r PatternRule,
-    events: &[(usize, Cow<'_, Event>)],
+    events: impl Iterator<Item = (usize, &'e Event)>,
     value: impl Fn(&Event) -> T,
 ) -> ByStage<'r, T> {
     let mut all: Vec<(&str, Vec<T>)> = Vec::new();
     for (stage, event) in events {
-        let name = rule.stage(*stage);
+        let name = rule.stage(stage);
         match all.iter_mut().find(|(of, _)| *of == name) {
             Some((_, values)) => values.push(value(event)),
             None => all.push((name, vec![value(event)])),

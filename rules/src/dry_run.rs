@@ -199,7 +199,7 @@ fn sort(rules: &RuleSet, alerts: &mut [Alert<'_, '_>]) {
     let place = |alert: &Alert<'_, '_>| rules.patterns.iter().position(|pattern| pattern.id == alert.rule.id);
     alerts.sort_by_cached_key(|alert| {
         let rows: Vec<Vec<u64>> = (0..alert.rule.stages.len())
-            .map(|stage| alert.events.iter().filter(|(of, _)| *of == stage).map(|(_, event)| event.row()).collect())
+            .map(|stage| alert.events().filter(|(of, _)| *of == stage).map(|(_, event)| event.row()).collect())
             .collect();
         (place(alert), alert.key.clone(), alert.at, alert.kind, rows)
     });

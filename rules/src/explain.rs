@@ -1,6 +1,5 @@
 //! Why something that began like a match did not become one.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use patterns::{Contiguity, Inner, Times};
@@ -50,7 +49,7 @@ pub fn explain<'r>(rules: &'r RuleSet, events: &[Event], alerts: &[Alert<'_, '_>
         let found: HashSet<u64> = alerts
             .iter()
             .filter(|alert| alert.pattern() == rule.id)
-            .flat_map(|alert| alert.events.iter().map(|(_, event)| event.row()))
+            .flat_map(|alert| alert.events().map(|(_, event)| event.row()))
             .collect();
         let mut misses = of_pattern(rule, events, &found);
         misses.sort_by_key(|(far, _)| std::cmp::Reverse(*far));
@@ -96,7 +95,7 @@ fn wanted(rule: &PatternRule) -> Vec<(usize, usize, &StageRule)> {
 }
 
 fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(usize, NearMiss<'r>)> {
-    let mut taken: Vec<(usize, Cow<'_, Event>)> = Vec::new();
+    let mut taken: Vec<(usize, &Event)> = Vec::new();
     let mut next = 0;
     let first = events.first()?.at().0;
     let window = rule.within.into_iter().chain(rule.stages.iter().filter_map(|stage| stage.stage.within)).min();
@@ -115,7 +114,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
                 next += 1;
                 let scene = Scene { event: Some(event), earlier: Earlier::List(&taken), values: &[] };
                 let Some(condition) = of.condition.as_ref().and_then(|condition| condition.refusal(&scene)) else {
-                    taken.push((stage, Cow::Borrowed(event)));
+                    taken.push((stage, event));
                     break None;
                 };
                 if refused.len() < REFUSALS {
@@ -133,7 +132,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
                     pattern: rule.id.clone(),
                     key: key.to_owned(),
                     kind: "near",
-                    rows: by_stage(rule, &taken, Event::row),
+                    rows: by_stage(rule, taken.iter().copied(), Event::row),
                     stage: of.stage.name.clone(),
                     because,
                     refused,
@@ -149,7 +148,7 @@ fn follow<'r>(rule: &'r PatternRule, key: &str, events: &[&Event]) -> Option<(us
 fn unfinished<'r>(
     rule: &'r PatternRule,
     key: &str,
-    taken: &[(usize, Cow<'_, Event>)],
+    taken: &[(usize, &Event)],
     next: &Option<&Event>,
 ) -> Option<(usize, NearMiss<'r>)> {
     let scene = Scene { event: None, earlier: Earlier::List(taken), values: &[] };
@@ -165,7 +164,7 @@ fn unfinished<'r>(
         (None, None) => "the same events belong to another match, or a skip strategy took the run away".to_owned(),
     };
     let stage = taken.last().map_or("", |(stage, _)| rule.stage(*stage)).to_owned();
-    let rows = by_stage(rule, taken, Event::row);
+    let rows = by_stage(rule, taken.iter().copied(), Event::row);
     let miss = NearMiss {
         pattern: rule.id.clone(),
         key: key.to_owned(),

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use patterns::{Limits, Malformed, Matcher, Output};
+use patterns::{Found, Limits, Malformed, Matcher, Output};
 
 use crate::RuleSet;
-use crate::alert::{Alert, Kind};
+use crate::alert::{Alert, Kind, Matched};
 use crate::condition::{Earlier, Scene};
 use crate::event::{Event, Field};
 use crate::pattern::{PatternRule, Registry};
@@ -91,15 +91,20 @@ impl Group {
             Kind::Match => rule.on_match.as_ref()?,
             Kind::Timeout => rule.on_timeout.as_ref()?,
         };
-        let events: Vec<_> = found.events().map(|(stage, _, event)| (stage, Cow::Borrowed(event))).collect();
-        if kind == Kind::Match && !wanted(rule, &events) {
+        if kind == Kind::Match && !wanted(rule, found) {
             return None;
         }
-        Some(Alert { rule, kind, key: Cow::Borrowed(key), events, at: crate::EventTime(found.at) })
+        Some(Alert {
+            rule,
+            kind,
+            key: Cow::Borrowed(key),
+            matched: Matched::Found(*found),
+            at: crate::EventTime(found.at),
+        })
     }
 }
 
-fn wanted(rule: &PatternRule, events: &[(usize, Cow<'_, Event>)]) -> bool {
-    let scene = Scene { event: None, earlier: Earlier::List(events), values: &[] };
+fn wanted(rule: &PatternRule, found: &Found<'_, Event>) -> bool {
+    let scene = Scene { event: None, earlier: Earlier::Found(found), values: &[] };
     rule.emit_if.as_ref().is_none_or(|condition| condition.holds(&scene))
 }

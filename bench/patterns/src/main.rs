@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use rules::{Alert, DryRun, RuleSet, Topic, events};
+use rules::{Alert, DryRun, Event, RuleSet, Topic, events};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -30,11 +30,10 @@ fn main() -> Result<(), Failure> {
 fn find(rules: &Path, clicks: &Path, out: &Path) -> Result<(), Failure> {
     let rules = RuleSet::load(rules).map_err(|errors| errors.iter().map(ToString::to_string).collect::<String>())?;
     std::fs::create_dir_all(out)?;
-    let mut writer = Writer { fields: Fields::new()?, files: BTreeMap::new(), counts: BTreeMap::new(), failed: None };
+    let mut writer = Writer { fields: Fields::new()?, found: Vec::new(), failed: None };
     for rule in &rules.patterns {
-        let file = File::create(out.join(format!("{}.alerts", rule.id)))?;
-        writer.files.insert(rule.id.clone(), BufWriter::new(file));
-        writer.counts.insert(rule.id.clone(), 0);
+        let file = BufWriter::new(File::create(out.join(format!("{}.alerts", rule.id)))?);
+        writer.found.push(Found { pattern: &rule.id, file, alerts: 0 });
     }
     let mut run = DryRun::new(&rules, OUT_OF_ORDER_MS)?;
     for event in events(clicks)? {
@@ -44,12 +43,12 @@ fn find(rules: &Path, clicks: &Path, out: &Path) -> Result<(), Failure> {
     if let Some(error) = writer.failed {
         return Err(error.into());
     }
-    for file in writer.files.values_mut() {
-        file.flush()?;
+    for found in &mut writer.found {
+        found.file.flush()?;
     }
-    let Writer { counts, .. } = writer;
+    let alerts: BTreeMap<&str, u64> = writer.found.iter().map(|found| (found.pattern, found.alerts)).collect();
     println!(
-        "{{\"events\": {}, \"late\": {}, \"shed\": {}, \"alerts\": {counts:?}}}",
+        "{{\"events\": {}, \"late\": {}, \"shed\": {}, \"alerts\": {alerts:?}}}",
         report.events,
         report.late.len(),
         report.shed
@@ -57,11 +56,17 @@ fn find(rules: &Path, clicks: &Path, out: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-struct Writer {
+struct Writer<'r> {
     fields: Fields,
-    files: BTreeMap<String, BufWriter<File>>,
-    counts: BTreeMap<String, u64>,
+    found: Vec<Found<'r>>,
     failed: Option<std::io::Error>,
+}
+
+/// What was found of a pattern.
+struct Found<'r> {
+    pattern: &'r str,
+    file: BufWriter<File>,
+    alerts: u64,
 }
 
 /// Where the texts stand that the peer's lines have.
@@ -81,33 +86,42 @@ impl Fields {
     }
 }
 
-impl Writer {
+impl Writer<'_> {
     fn write(&mut self, alert: &Alert<'_, '_>) {
-        if let Some(count) = self.counts.get_mut(alert.pattern()) {
-            *count += 1;
-        }
-        let Some(file) = self.files.get_mut(alert.pattern()) else { return };
-        let written = line(file, &self.fields, alert);
+        let Some(found) = self.found.iter_mut().find(|found| found.pattern == alert.pattern()) else { return };
+        found.alerts += 1;
+        let written = line(&mut found.file, &self.fields, alert);
         self.failed = self.failed.take().or(written.err());
     }
 }
 
 /// As the peer's `processMatch` writes it.
 fn line(out: &mut impl Write, fields: &Fields, alert: &Alert<'_, '_>) -> std::io::Result<()> {
-    let (Some((_, first)), Some((_, last))) = (alert.events.first(), alert.events.last()) else { return Ok(()) };
+    let mut events = alert.events().map(|(_, event)| event);
+    let Some(first) = events.next() else { return Ok(()) };
     let (session, user, kind) = (first.text(fields.session), first.user(), alert.alert_type());
+    if !matches!(alert.pattern(), "p1" | "p2") {
+        return texts(out, [kind, session, user, first.text(fields.product)]);
+    }
+    let last = events.next_back().unwrap_or(first);
+    let price = |event: &Event| format!("{:?}", event.price().unwrap_or_default());
     match alert.pattern() {
         "p1" => {
             let (one, other) = (first.text(fields.category), last.text(fields.category));
-            writeln!(out, "{kind},{},{},{one},{other}", last.text(fields.session), last.user())
+            texts(out, [kind, last.text(fields.session), last.user(), one, other])
         }
-        "p2" if kind == "CART_ABANDONMENT" => {
-            writeln!(out, "{kind},{session},{user},{:?}", first.price().unwrap_or_default())
-        }
-        "p2" => {
-            let price = last.price().unwrap_or_default();
-            writeln!(out, "{kind},{session},{user},{},{price:?}", last.text(fields.product))
-        }
-        _ => writeln!(out, "{kind},{session},{user},{}", first.text(fields.product)),
+        _ if kind == "CART_ABANDONMENT" => texts(out, [kind, session, user, &price(first)]),
+        _ => texts(out, [kind, session, user, last.text(fields.product), &price(last)]),
     }
+}
+
+/// A line of these, with commas between them.
+fn texts<const N: usize>(out: &mut impl Write, texts: [&str; N]) -> std::io::Result<()> {
+    for (place, text) in texts.into_iter().enumerate() {
+        if place > 0 {
+            out.write_all(b",")?;
+        }
+        out.write_all(text.as_bytes())?;
+    }
+    out.write_all(b"\n")
 }

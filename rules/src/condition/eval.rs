@@ -1,21 +1,21 @@
 //! The truth of a condition.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::Leaf;
 use super::node::{Compare, Join, Number, Part, Place, Test, Text, Whose};
 use crate::event::{Event, Field};
 use crate::time::{DAY, EventTime};
-use patterns::Taken;
+use patterns::{Found, Taken};
 
 /// The events that were taken before.
 #[derive(Clone, Copy, Debug)]
 pub enum Earlier<'a> {
     None,
     Taken(&'a Taken<'a, Event>),
+    Found(&'a Found<'a, Event>),
     /// With their stages, first event first.
-    List(&'a [(usize, Cow<'a, Event>)]),
+    List(&'a [(usize, &'a Event)]),
 }
 
 /// What a condition looks at.
@@ -46,11 +46,17 @@ impl<'a> Scene<'a> {
             (_, Earlier::None) => None,
             (Whose::First(stage), Earlier::Taken(taken)) => taken.first(stage),
             (Whose::Last(stage), Earlier::Taken(taken)) => taken.last(stage),
+            (Whose::First(stage), Earlier::Found(found)) => {
+                found.events().find(|(of, ..)| *of == stage).map(|(.., event)| event)
+            }
+            (Whose::Last(stage), Earlier::Found(found)) => {
+                found.events().rfind(|(of, ..)| *of == stage).map(|(.., event)| event)
+            }
             (Whose::First(stage), Earlier::List(list)) => {
-                list.iter().find(|(of, _)| *of == stage).map(|(_, event)| &**event)
+                list.iter().find(|(of, _)| *of == stage).map(|(_, event)| *event)
             }
             (Whose::Last(stage), Earlier::List(list)) => {
-                list.iter().rfind(|(of, _)| *of == stage).map(|(_, event)| &**event)
+                list.iter().rfind(|(of, _)| *of == stage).map(|(_, event)| *event)
             }
         }
     }
