@@ -1,27 +1,36 @@
 //! A compiled pattern: for each state, what an event does, looked up by which of the state's conditions hold.
 
+use std::borrow::Cow;
+
 use crate::compile::{Action, Edge, Graph, Kind, StateId, graph};
 use crate::{ConditionId, Malformed, Pattern, Skip, StageId};
 
 /// A state whose outcome depends on at most so many conditions has a table of all cases.
 const TABLED: usize = 8;
 
-/// What one event does to a run in one state, in the order in which Flink does it.
+/// What one event does to a run in one state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
+    /// Those that leave something, in the order in which Flink does them.
     pub steps: Vec<Step>,
-    /// Something forbidden came: of the steps only those that finish a match count.
+    /// Something forbidden came: only matches are left, and no run goes on.
     pub stopped: bool,
     /// The run stays as it is.
     pub stays: bool,
+    /// How many of the steps go on.
+    pub followers: u32,
 }
 
+/// One way that a run takes with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The event is skipped.
-    Ignore { target: StateId },
-    /// The event is taken for `stage`.
-    Take { stage: u16, target: StateId, finishes: bool },
+pub struct Step {
+    pub target: StateId,
+    /// The stage that takes the event; `None`: it is skipped.
+    pub stage: Option<u16>,
+    /// Whether a run goes on from the target.
+    pub goes_on: bool,
+    /// How many matches it completes.
+    pub finished: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +41,8 @@ struct Row {
     asks: Vec<ConditionId>,
     /// By the bits of `asks`; empty if there are more than [`TABLED`].
     cases: Vec<Decision>,
+    /// Whether an event does the same to all runs in the state.
+    alike: bool,
 }
 
 /// A pattern, ready to be matched. Plain data: it may be shared by threads.
@@ -136,28 +147,34 @@ impl Automaton {
         self.rows.get(usize::from(state)).map_or(0, |row| row.within_previous)
     }
 
-    /// What an event does in `state`; `spare` holds the answer where there is no table.
-    pub(crate) fn decide<'a>(
-        &'a self,
-        state: StateId,
-        spare: &'a mut Decision,
-        mut holds: impl FnMut(ConditionId) -> bool,
-    ) -> &'a Decision {
-        let Some(row) = self.rows.get(usize::from(state)) else { return spare };
-        if row.cases.is_empty() {
-            *spare = self.decision(state, &mut holds);
-            return spare;
-        }
+    /// What an event does in `state`.
+    #[inline]
+    pub(crate) fn decide(&self, state: StateId, mut holds: impl FnMut(ConditionId) -> bool) -> Cow<'_, Decision> {
+        let Some(row) = self.rows.get(usize::from(state)) else { return Cow::Owned(Decision::default()) };
         let mut case = 0;
-        for (bit, &condition) in row.asks.iter().enumerate() {
-            case |= usize::from(holds(condition)) << bit;
+        if !row.cases.is_empty() {
+            for (bit, &condition) in row.asks.iter().enumerate() {
+                case |= usize::from(holds(condition)) << bit;
+            }
         }
-        row.cases.get(case).unwrap_or(spare)
+        row.cases.get(case).map_or_else(|| Cow::Owned(self.decision(state, &mut holds)), Cow::Borrowed)
+    }
+
+    /// Whether an event does the same to all runs in `state`, as [`Automaton::decide`] says it.
+    pub(crate) fn is_alike(&self, state: StateId) -> bool {
+        self.rows.get(usize::from(state)).is_some_and(|row| row.alike)
+    }
+
+    /// Notes which conditions look at the event alone.
+    pub(crate) fn note(&mut self, of_event: impl Fn(ConditionId) -> bool) {
+        for row in &mut self.rows {
+            row.alike = !row.cases.is_empty() && row.asks.iter().all(|&condition| of_event(condition));
+        }
     }
 
     /// Whether an event begins a run.
     pub(crate) fn begins(&self, holds: impl FnMut(ConditionId) -> bool) -> bool {
-        !self.decide(self.start(), &mut Decision::default(), holds).stays
+        !self.decide(self.start(), holds).stays
     }
 
     fn row(&self, id: StateId) -> Row {
@@ -173,6 +190,7 @@ impl Automaton {
             within_previous: state.and_then(|state| state.within_previous).unwrap_or(0),
             asks,
             cases,
+            alike: false,
         }
     }
 
@@ -211,7 +229,7 @@ impl Automaton {
     /// Goes through all edges that can be reached without an event, the state entered last first.
     fn decision(&self, state: StateId, holds: &mut dyn FnMut(ConditionId) -> bool) -> Decision {
         let starting = state == self.graph.start;
-        let mut decision = Decision::default();
+        let mut steps = Vec::new();
         let mut open = vec![state];
         while let Some(at) = open.pop() {
             for edge in self.edges(at) {
@@ -222,25 +240,30 @@ impl Automaton {
                 match edge.action {
                     Action::Proceed => open.push(target),
                     Action::Ignore if starting => {}
-                    Action::Ignore => decision.steps.push(Step::Ignore { target }),
+                    Action::Ignore => steps.push(Step { target, stage: None, goes_on: true, finished: 0 }),
                     Action::Take => {
-                        let finishes = self.leads_to_final(target, holds);
+                        let finished = u32::from(self.leads_to_final(target, holds));
                         let stage = self.graph.states.get(usize::from(at)).map_or(0, |state| state.stage);
                         let stage = self.page_of.get(stage).copied().unwrap_or_default();
-                        decision.steps.push(Step::Take { stage, target, finishes });
+                        steps.push(Step { target, stage: Some(stage), goes_on: true, finished });
                     }
                 }
             }
         }
-        decision.stopped = decision.steps.iter().any(|step| match *step {
-            Step::Ignore { target } | Step::Take { target, .. } => self.kind_in_graph(target) == Kind::Stop,
-        });
-        decision.stays = if starting {
-            decision.steps.is_empty()
+        let stays = if starting {
+            steps.is_empty()
         } else {
-            matches!(decision.steps.as_slice(), [Step::Ignore { target }] if *target == state)
+            matches!(steps.as_slice(), [Step { target, stage: None, .. }] if *target == state)
         };
-        decision
+        let stopped = steps.iter().any(|step| self.kind_in_graph(step.target) == Kind::Stop);
+        for step in &mut steps {
+            let is_final = self.kind_in_graph(step.target) == Kind::Final;
+            step.goes_on = !is_final && !stopped;
+            step.finished += u32::from(is_final);
+        }
+        steps.retain(|step| step.goes_on || step.finished > 0);
+        let followers = (0..).zip(steps.iter().filter(|step| step.goes_on)).map(|(before, _)| before + 1).last();
+        Decision { stays, stopped, followers: followers.unwrap_or(0), steps }
     }
 
     /// Whether the end can be reached from `state` without a further event, with the one just taken.

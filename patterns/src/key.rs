@@ -43,12 +43,12 @@ pub struct KeyState<E> {
     /// How many events of the key were matched since it was remembered.
     pub(crate) matched: u64,
     /// By the number of the pattern; only of those that remember something.
-    pub(crate) runs: Vec<(u32, Runs)>,
+    pub(crate) runs: SmallVec<[(u32, Box<Runs>); 2]>,
 }
 
 impl<E> Default for KeyState<E> {
     fn default() -> Self {
-        Self { events: Events::default(), waiting: SmallVec::new(), matched: 0, runs: Vec::new() }
+        Self { events: Events::default(), waiting: SmallVec::new(), matched: 0, runs: SmallVec::new() }
     }
 }
 

@@ -12,6 +12,7 @@ const SPARE: usize = 1024;
 #[derive(Debug)]
 struct Entry {
     automaton: Automaton,
+    limits: Limits,
     wants_timeouts: bool,
     /// Whether it can be seen that a run leaves its window.
     visible: bool,
@@ -28,7 +29,7 @@ pub struct Matcher<E> {
     /// For each pattern, whether a run began.
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
-    spare: Vec<Runs>,
+    spare: Vec<Box<Runs>>,
 }
 
 impl<E> Matcher<E> {
@@ -50,9 +51,23 @@ impl<E> Matcher<E> {
     /// # Errors
     /// If the pattern cannot be compiled.
     pub fn add(&mut self, pattern: &Pattern, wants_timeouts: bool) -> Result<usize, Malformed> {
-        let automaton = Automaton::compile(pattern)?;
+        self.add_limited(pattern, wants_timeouts, self.limits)
+    }
+
+    /// The same with limits of its own. How many events may wait is the matcher's alone.
+    ///
+    /// # Errors
+    /// If the pattern cannot be compiled.
+    pub fn add_limited(
+        &mut self,
+        pattern: &Pattern,
+        wants_timeouts: bool,
+        limits: Limits,
+    ) -> Result<usize, Malformed> {
+        let mut automaton = Automaton::compile(pattern)?;
+        automaton.note(|condition| self.conditions.is_of_event(condition));
         let visible = wants_timeouts || automaton.shows_expiry();
-        self.patterns.push(Entry { automaton, wants_timeouts, visible });
+        self.patterns.push(Entry { automaton, limits, wants_timeouts, visible });
         Ok(self.patterns.len() - 1)
     }
 
@@ -93,7 +108,7 @@ impl<E> Matcher<E> {
 
     /// When the key must be looked at for its windows.
     pub(crate) fn window_due(&self, state: &KeyState<E>) -> Option<i64> {
-        let due = |(pattern, runs): &(u32, Runs)| {
+        let due = |(pattern, runs): &(u32, Box<Runs>)| {
             let entry = self.patterns.get(*pattern as usize)?;
             runs.due(&entry.automaton, entry.visible).map(|(_, latest)| latest)
         };
@@ -138,7 +153,7 @@ impl<E> Matcher<E> {
 
     /// Forgets a key all of whose runs have left their windows unseen, without looking at them one by one.
     fn forget(&mut self, state: &mut KeyState<E>, watermark: i64) -> bool {
-        let faded = |(pattern, runs): &(u32, Runs)| {
+        let faded = |(pattern, runs): &(u32, Box<Runs>)| {
             let entry = self.patterns.get(*pattern as usize);
             entry.is_none_or(|entry| runs.has_faded(&entry.automaton, entry.visible, watermark))
         };
@@ -173,12 +188,6 @@ impl<E> Matcher<E> {
                 }
                 let mut runs = self.spare.pop().unwrap_or_default();
                 runs.begin_anew(&entry.automaton);
-                if state.runs.len() == state.runs.capacity() {
-                    // There are many keys, and most remember something of few patterns: room for those that begin with this event.
-                    let begin = self.patterns.iter().skip(pattern as usize + 1);
-                    let more = begin.filter(|entry| starts(entry, &self.conditions, &mut self.known, &state.events, event));
-                    state.runs.reserve_exact(1 + more.count());
-                }
                 state.runs.insert(place, (pattern, runs));
             }
             let Some((_, runs)) = state.runs.get_mut(place) else { break };
@@ -190,7 +199,7 @@ impl<E> Matcher<E> {
                 runs.expire(arrived.at, &mut work);
             }
             *began |= runs.event(arrived, &mut work);
-            runs.shed(arrived.at, &self.limits, &mut work);
+            runs.shed(arrived.at, &entry.limits, &mut work);
             if *began && entry.automaton.window() > 0 && entry.automaton.has_previous_windows() {
                 let timer = arrived.at.saturating_add(entry.automaton.window());
                 runs.rare.get_or_insert_default().timers.push(timer);
@@ -250,7 +259,7 @@ fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, event
 }
 
 /// Keeps the room of runs that are over.
-fn keep(spare: &mut Vec<Runs>, runs: Runs) {
+fn keep(spare: &mut Vec<Box<Runs>>, runs: Box<Runs>) {
     if runs.is_small() && spare.len() < SPARE {
         spare.push(runs);
     }

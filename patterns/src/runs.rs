@@ -1,6 +1,8 @@
 //! The runs of one pattern over the events of one key.
 
-use crate::automaton::{Automaton, Decision, Step};
+use std::borrow::Cow;
+
+use crate::automaton::{Automaton, Decision};
 use crate::compile::{Kind, StateId};
 use crate::condition::Known;
 use crate::heap::{self, Heap};
@@ -69,7 +71,6 @@ pub struct Room {
     /// An empty heap of finished runs.
     pub(super) completed: Heap,
     expired: Vec<(u32, i64)>,
-    spare: Decision,
 }
 
 /// An event at its place.
@@ -143,37 +144,60 @@ impl Runs {
 
     /// What the event does to every run; matches go out. Returns whether a run began.
     pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
-        let mut began = false;
-        let mut changed = false;
-        let mut old = std::mem::take(&mut self.partial);
-        let mut next = std::mem::take(&mut work.room.next);
-        next.clear();
-        for (place, run) in old.iter().enumerate() {
-            let mut spare = std::mem::take(&mut work.room.spare);
-            let decision = self.decide(run, arrived.event, &mut spare, work);
-            if decision.stays {
-                if changed {
-                    heap::push(&mut next, *run);
-                }
-            } else {
-                if !changed {
-                    next.extend_from_slice(old.get(..place).unwrap_or_default());
-                    changed = true;
-                }
-                if run.start == UNBEGUN {
-                    (began, self.newest) = (true, arrived.at);
-                    self.cannot_begin = decision.stopped;
-                }
-                self.apply(run, decision, arrived, &mut next, work);
+        let automaton = work.automaton;
+        let (mut began, mut changed) = (false, false);
+        // What it does to the runs in a state, where that is the same for all of them.
+        let mut alike: Option<(StateId, &Decision)> = None;
+        // The runs as they were, once they are put in order anew: until then each that one run follows is followed at its place,
+        // which is where Flink's queue would have it.
+        let mut old: Option<Heap> = None;
+        let count = self.partial.len();
+        for place in 0..count {
+            let Some(run) = old.as_ref().unwrap_or(&self.partial).get(place).copied() else { break };
+            let decision = match alike {
+                Some((state, decision)) if state == run.state => Cow::Borrowed(decision),
+                _ => self.decide(automaton, &run, arrived.event, work),
+            };
+            if let Cow::Borrowed(decision) = decision
+                && automaton.is_alike(run.state)
+            {
+                alike = Some((run.state, decision));
             }
-            work.room.spare = spare;
+            if decision.stays {
+                if old.is_some() {
+                    heap::push(&mut self.partial, run);
+                }
+                continue;
+            }
+            changed = true;
+            if run.start == UNBEGUN {
+                (began, self.newest) = (true, arrived.at);
+                self.cannot_begin = decision.stopped;
+            } else if decision.followers == 1
+                && old.is_none()
+                && let Some(slot) = self.partial.get_mut(place)
+            {
+                self.chains.follow(&run, &decision, arrived, work, |follower| *slot = follower);
+                continue;
+            }
+            if old.is_none() {
+                if place + 1 < count {
+                    let mut next = std::mem::take(&mut work.room.next);
+                    next.clear();
+                    next.extend_from_slice(&self.partial);
+                    old = Some(next);
+                }
+                self.partial.truncate(place);
+            }
+            let partial = &mut self.partial;
+            self.chains.follow(&run, &decision, arrived, work, |follower| heap::push(partial, follower));
+            if run.start == UNBEGUN && !decision.stopped {
+                heap::push(partial, run);
+            }
         }
-        if changed {
-            old.clear();
-            old.extend_from_slice(&next);
+        if let Some(old) = old {
+            work.room.next = old;
         }
-        self.partial = old;
-        work.room.next = next;
         if changed {
             self.note_oldest();
             self.complete(arrived.at, work);
@@ -181,65 +205,18 @@ impl Runs {
         began
     }
 
-    fn decide<'d, 'w: 'd, E>(
+    #[inline]
+    fn decide<'w, E>(
         &self,
+        automaton: &'w Automaton,
         run: &Run,
         event: u32,
-        spare: &'d mut Decision,
         work: &mut Work<'w, E>,
-    ) -> &'d Decision {
+    ) -> Cow<'w, Decision> {
         let taken = Taken { events: work.events, chains: Some(&self.chains), last: run.node };
         let (known, conditions) = (&mut *work.known, work.conditions);
-        let Some(event) = work.events.get(event) else { return spare };
-        work.automaton.decide(run.state, spare, |condition| known.holds(conditions, condition, event, &taken))
-    }
-
-    /// Replaces a run by what the decision makes of it.
-    fn apply<E>(&mut self, run: &Run, decision: &Decision, arrived: Arrived, next: &mut Heap, work: &mut Work<'_, E>) {
-        let starting = run.start == UNBEGUN;
-        // The run's own use of its node goes to the first that follows it.
-        let mut left = true;
-        for step in &decision.steps {
-            let (target, finishes) = match *step {
-                Step::Ignore { target } => (target, false),
-                Step::Take { target, finishes, .. } => (target, finishes),
-            };
-            let is_final = work.automaton.kind(target) == Kind::Final;
-            let goes_on = !is_final && !decision.stopped;
-            let uses = u32::from(is_final) + u32::from(goes_on) + u32::from(finishes);
-            if uses == 0 {
-                continue;
-            }
-            let inherited = std::mem::take(&mut left);
-            let follower = match *step {
-                Step::Ignore { .. } => {
-                    self.chains.retain_by(run.node, uses - u32::from(inherited));
-                    Run { state: target, ..*run }
-                }
-                Step::Take { stage, .. } => {
-                    self.chains.retain_by(run.node, u32::from(!inherited));
-                    let node = self.chains.add(work.events, run.node, arrived.event, stage, uses);
-                    let (start, start_at) =
-                        if starting { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
-                    Run { start, start_at, node, state: target }
-                }
-            };
-            if is_final {
-                heap::push(&mut work.room.finished, follower);
-            }
-            if goes_on {
-                heap::push(next, follower);
-            }
-            if finishes {
-                heap::push(&mut work.room.finished, follower);
-            }
-        }
-        if starting && !decision.stopped {
-            heap::push(next, *run);
-        }
-        if left {
-            self.chains.release(work.events, run.node);
-        }
+        let Some(event) = work.events.get(event) else { return Cow::Owned(Decision::default()) };
+        automaton.decide(run.state, |condition| known.holds(conditions, condition, event, &taken))
     }
 
     /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
@@ -294,6 +271,51 @@ impl Runs {
                 (work.out)(Output::Timeout(found));
             }
             self.chains.release(work.events, node);
+        }
+    }
+}
+
+impl Chains {
+    /// What a decision makes of a run: those that go on are kept, those that are finished go into the room for them.
+    #[inline]
+    fn follow<E>(
+        &mut self,
+        run: &Run,
+        decision: &Decision,
+        arrived: Arrived,
+        work: &mut Work<'_, E>,
+        mut keep: impl FnMut(Run),
+    ) {
+        // The run's own use of its node goes to the first that follows it.
+        let mut left = true;
+        for step in &decision.steps {
+            let inherited = std::mem::take(&mut left);
+            let uses = u32::from(step.goes_on) + step.finished;
+            let follower = match step.stage {
+                None => {
+                    self.retain_by(run.node, uses - u32::from(inherited));
+                    Run { state: step.target, ..*run }
+                }
+                Some(stage) => {
+                    if !inherited {
+                        self.retain_by(run.node, 1);
+                    }
+                    let node = self.add(work.events, run.node, arrived.event, stage, uses);
+                    let begins = run.start == UNBEGUN;
+                    let (start, start_at) =
+                        if begins { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
+                    Run { start, start_at, node, state: step.target }
+                }
+            };
+            for _ in 0..step.finished {
+                heap::push(&mut work.room.finished, follower);
+            }
+            if step.goes_on {
+                keep(follower);
+            }
+        }
+        if left {
+            self.release(work.events, run.node);
         }
     }
 }

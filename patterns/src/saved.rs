@@ -120,7 +120,7 @@ impl<E> Matcher<E> {
             let Some(automaton) = self.automaton(pattern as usize).filter(|_| behind) else {
                 return Err(BrokenState("it is of other patterns"));
             };
-            state.runs.push((pattern, restore_runs(runs, automaton, &mut state.events)?));
+            state.runs.push((pattern, Box::new(restore_runs(runs, automaton, &mut state.events)?)));
         }
         // Each event was held while its users were counted.
         for event in 0..known {

@@ -1,8 +1,8 @@
-//! Patterns in matchers: those over the same key, and with the same limits, share one.
+//! Patterns in matchers: those over the same key share one.
 
 use std::borrow::Cow;
 
-use patterns::{Found, Limits, Malformed, Matcher, Output};
+use patterns::{Found, Malformed, Matcher, Output};
 
 use crate::RuleSet;
 use crate::alert::{Alert, Kind, Matched};
@@ -14,7 +14,6 @@ use crate::pattern::{PatternRule, Registry};
 #[derive(Clone, Debug)]
 pub struct Group {
     pub key: Field,
-    pub limits: Limits,
     /// Their places in the rules.
     pub patterns: Vec<usize>,
 }
@@ -23,7 +22,6 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Label {
     pub key: String,
-    pub max_runs: usize,
     /// By their number: id and version.
     pub patterns: Vec<(String, u64)>,
 }
@@ -34,10 +32,9 @@ impl RuleSet {
     pub fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (place, pattern) in self.patterns.iter().enumerate() {
-            let (key, limits) = (pattern.key, pattern.limits());
-            match groups.iter_mut().find(|group| (group.key, group.limits) == (key, limits)) {
+            match groups.iter_mut().find(|group| group.key == pattern.key) {
                 Some(group) => group.patterns.push(place),
-                None => groups.push(Group { key, limits, patterns: vec![place] }),
+                None => groups.push(Group { key: pattern.key, patterns: vec![place] }),
             }
         }
         groups
@@ -53,9 +50,11 @@ impl Group {
         let mut registry = Registry::default();
         let known = || self.patterns.iter().filter_map(|place| rules.patterns.get(*place));
         let drafts = known().map(|rule| rule.draft(&mut registry)).collect::<Result<Vec<_>, _>>()?;
-        let mut matcher = Matcher::new(registry.conditions, self.limits);
+        // How many clicks may wait follows from the key, so that it is the same for all of them.
+        let limits = known().next().map(PatternRule::limits).unwrap_or_default();
+        let mut matcher = Matcher::new(registry.conditions, limits);
         for (rule, draft) in known().zip(drafts) {
-            matcher.add(&draft.check()?, rule.on_timeout.is_some())?;
+            matcher.add_limited(&draft.check()?, rule.on_timeout.is_some(), rule.limits())?;
         }
         Ok(matcher)
     }
@@ -65,7 +64,6 @@ impl Group {
         let known = self.patterns.iter().filter_map(|place| rules.patterns.get(*place));
         Label {
             key: crate::event::Topic::Clickstream.name_of(self.key).to_owned(),
-            max_runs: self.limits.runs,
             patterns: known.map(|rule| (rule.id.clone(), rule.version)).collect(),
         }
     }

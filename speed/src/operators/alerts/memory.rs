@@ -125,7 +125,7 @@ impl Memory {
     }
 }
 
-/// The group that had the same key and the same limits.
+/// The group that had the same key.
 fn same_group(labels: &[Label], wanted: &Label) -> Option<usize> {
-    labels.iter().position(|label| (&label.key, label.max_runs) == (&wanted.key, wanted.max_runs))
+    labels.iter().position(|label| label.key == wanted.key)
 }
