@@ -17,8 +17,6 @@ pub struct Decision {
     pub stopped: bool,
     /// The run stays as it is.
     pub stays: bool,
-    /// How many of the steps go on.
-    pub followers: u32,
 }
 
 /// One way that a run takes with an event.
@@ -41,8 +39,6 @@ struct Row {
     asks: Vec<ConditionId>,
     /// By the bits of `asks`; empty if there are more than [`TABLED`].
     cases: Vec<Decision>,
-    /// Whether an event does the same to all runs in the state.
-    alike: bool,
 }
 
 /// A pattern, ready to be matched. Plain data: it may be shared by threads.
@@ -151,25 +147,14 @@ impl Automaton {
     #[inline]
     pub(crate) fn decide(&self, state: StateId, mut holds: impl FnMut(ConditionId) -> bool) -> Cow<'_, Decision> {
         let Some(row) = self.rows.get(usize::from(state)) else { return Cow::Owned(Decision::default()) };
+        if row.cases.is_empty() {
+            return Cow::Owned(self.decision(state, &mut holds));
+        }
         let mut case = 0;
-        if !row.cases.is_empty() {
-            for (bit, &condition) in row.asks.iter().enumerate() {
-                case |= usize::from(holds(condition)) << bit;
-            }
+        for (bit, &condition) in row.asks.iter().enumerate() {
+            case |= usize::from(holds(condition)) << bit;
         }
-        row.cases.get(case).map_or_else(|| Cow::Owned(self.decision(state, &mut holds)), Cow::Borrowed)
-    }
-
-    /// Whether an event does the same to all runs in `state`, as [`Automaton::decide`] says it.
-    pub(crate) fn is_alike(&self, state: StateId) -> bool {
-        self.rows.get(usize::from(state)).is_some_and(|row| row.alike)
-    }
-
-    /// Notes which conditions look at the event alone.
-    pub(crate) fn note(&mut self, of_event: impl Fn(ConditionId) -> bool) {
-        for row in &mut self.rows {
-            row.alike = !row.cases.is_empty() && row.asks.iter().all(|&condition| of_event(condition));
-        }
+        row.cases.get(case).map_or_else(|| Cow::Owned(Decision::default()), Cow::Borrowed)
     }
 
     /// Whether an event begins a run.
@@ -190,7 +175,6 @@ impl Automaton {
             within_previous: state.and_then(|state| state.within_previous).unwrap_or(0),
             asks,
             cases,
-            alike: false,
         }
     }
 
@@ -262,8 +246,7 @@ impl Automaton {
             step.finished += u32::from(is_final);
         }
         steps.retain(|step| step.goes_on || step.finished > 0);
-        let followers = (0..).zip(steps.iter().filter(|step| step.goes_on)).map(|(before, _)| before + 1).last();
-        Decision { stays, stopped, followers: followers.unwrap_or(0), steps }
+        Decision { steps, stopped, stays }
     }
 
     /// Whether the end can be reached from `state` without a further event, with the one just taken.

@@ -64,11 +64,6 @@ impl<E> Conditions<E> {
         self.all.len()
     }
 
-    /// Whether the condition looks at the event alone.
-    pub(crate) fn is_of_event(&self, id: ConditionId) -> bool {
-        matches!(self.all.get(usize::from(id)), Some(Condition::Event(_)))
-    }
-
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

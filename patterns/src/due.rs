@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 /// Widths of the boxes in which times further ahead are kept, as powers of two of a millisecond: 1 s, 1 min, 70 min.
 const WIDTHS: [u32; 3] = [10, 16, 22];
 
+/// As long as fewer than so many wait to be the next, those of the next 16 s wait with them.
+const FEW: usize = 256;
+const SOON: i64 = 1 << 14;
+
 /// How many empty boxes are kept, and how large they may be.
 const EMPTY: usize = 64;
 
@@ -22,6 +26,10 @@ pub struct Due {
 
 impl Due {
     pub fn push(&mut self, at: i64, place: u32) {
+        if self.near.len() < FEW && at.saturating_sub(self.now) < SOON {
+            self.near.push(Reverse((at, place)));
+            return;
+        }
         // The widest box that does not reach back to now.
         let boxes = WIDTHS.iter().zip(&mut self.far).rev();
         for (&width, far) in boxes {

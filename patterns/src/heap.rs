@@ -13,6 +13,12 @@ pub type Heap = SmallVec<[Run; 2]>;
 
 pub fn push(heap: &mut Heap, run: Run) {
     heap.push(run);
+    sift_up(heap);
+}
+
+/// Brings the last one to its place.
+#[inline]
+fn sift_up(heap: &mut [Run]) {
     let mut at = heap.len() - 1;
     while at > 0 {
         let parent = (at - 1) >> 1;
@@ -43,6 +49,67 @@ pub fn extract(heap: &mut Heap, out: impl Fn(&Run) -> bool) -> Heap {
         }
     }
     taken
+}
+
+/// A heap whose runs are taken out one by one, from the front of its array, while others are pushed: as if they went into an
+/// empty heap, but in the room of those taken out as long as it is enough.
+pub struct Refilled<'h> {
+    heap: &'h mut Heap,
+    /// How many were taken out, and how many were pushed.
+    taken: usize,
+    pushed: usize,
+    /// What is still to be taken out, once there was no room for it any more; and how many of them were.
+    behind: &'h mut Heap,
+    taken_behind: Option<usize>,
+}
+
+impl<'h> Refilled<'h> {
+    /// `behind` is room to work in.
+    #[inline]
+    pub fn new(heap: &'h mut Heap, behind: &'h mut Heap) -> Self {
+        Self { heap, taken: 0, pushed: 0, behind, taken_behind: None }
+    }
+
+    #[inline]
+    pub fn next(&mut self) -> Option<Run> {
+        let (from, taken) = match &mut self.taken_behind {
+            None => (&*self.heap, &mut self.taken),
+            Some(taken) => (&*self.behind, taken),
+        };
+        let run = from.get(*taken).copied();
+        *taken += 1;
+        run
+    }
+
+    #[inline]
+    pub fn push(&mut self, run: Run) {
+        if self.taken_behind.is_none() {
+            if self.pushed < self.taken {
+                self.heap[self.pushed] = run;
+                self.pushed += 1;
+                sift_up(&mut self.heap[..self.pushed]);
+                return;
+            }
+            self.make_room();
+        }
+        push(self.heap, run);
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self) {
+        self.behind.clear();
+        self.behind.extend_from_slice(&self.heap[self.taken..]);
+        self.heap.truncate(self.pushed);
+        self.taken_behind = Some(0);
+    }
+
+    /// Ends it when all were taken out.
+    #[inline]
+    pub fn end(self) {
+        if self.taken_behind.is_none() {
+            self.heap.truncate(self.pushed);
+        }
+    }
 }
 
 fn sift_down(heap: &mut [Run], mut at: usize) {

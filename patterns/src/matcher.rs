@@ -64,8 +64,7 @@ impl<E> Matcher<E> {
         wants_timeouts: bool,
         limits: Limits,
     ) -> Result<usize, Malformed> {
-        let mut automaton = Automaton::compile(pattern)?;
-        automaton.note(|condition| self.conditions.is_of_event(condition));
+        let automaton = Automaton::compile(pattern)?;
         let visible = wants_timeouts || automaton.shows_expiry();
         self.patterns.push(Entry { automaton, limits, wants_timeouts, visible });
         Ok(self.patterns.len() - 1)

@@ -1,11 +1,9 @@
 //! The runs of one pattern over the events of one key.
 
-use std::borrow::Cow;
-
 use crate::automaton::{Automaton, Decision};
 use crate::compile::{Kind, StateId};
 use crate::condition::Known;
-use crate::heap::{self, Heap};
+use crate::heap::{self, Heap, Refilled};
 use crate::store::{Chains, Events, NONE};
 use crate::{Conditions, Found, Output, Taken};
 
@@ -144,79 +142,35 @@ impl Runs {
 
     /// What the event does to every run; matches go out. Returns whether a run began.
     pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
-        let automaton = work.automaton;
+        let Self { partial, chains, newest, cannot_begin, .. } = self;
         let (mut began, mut changed) = (false, false);
-        // What it does to the runs in a state, where that is the same for all of them.
-        let mut alike: Option<(StateId, &Decision)> = None;
-        // The runs as they were, once they are put in order anew: until then each that one run follows is followed at its place,
-        // which is where Flink's queue would have it.
-        let mut old: Option<Heap> = None;
-        let count = self.partial.len();
-        for place in 0..count {
-            let Some(run) = old.as_ref().unwrap_or(&self.partial).get(place).copied() else { break };
-            let decision = match alike {
-                Some((state, decision)) if state == run.state => Cow::Borrowed(decision),
-                _ => self.decide(automaton, &run, arrived.event, work),
-            };
-            if let Cow::Borrowed(decision) = decision
-                && automaton.is_alike(run.state)
-            {
-                alike = Some((run.state, decision));
-            }
+        let mut queue = Refilled::new(partial, &mut work.room.next);
+        while let Some(run) = queue.next() {
+            let taken = Taken { events: work.events, chains: Some(chains), last: run.node };
+            let (known, conditions) = (&mut *work.known, work.conditions);
+            let Some(event) = work.events.get(arrived.event) else { break };
+            let decision =
+                work.automaton.decide(run.state, |condition| known.holds(conditions, condition, event, &taken));
             if decision.stays {
-                if old.is_some() {
-                    heap::push(&mut self.partial, run);
-                }
+                queue.push(run);
                 continue;
             }
             changed = true;
+            follow(&run, &decision, arrived, chains, work.events, &mut queue, &mut work.room.finished);
             if run.start == UNBEGUN {
-                (began, self.newest) = (true, arrived.at);
-                self.cannot_begin = decision.stopped;
-            } else if decision.followers == 1
-                && old.is_none()
-                && let Some(slot) = self.partial.get_mut(place)
-            {
-                self.chains.follow(&run, &decision, arrived, work, |follower| *slot = follower);
-                continue;
-            }
-            if old.is_none() {
-                if place + 1 < count {
-                    let mut next = std::mem::take(&mut work.room.next);
-                    next.clear();
-                    next.extend_from_slice(&self.partial);
-                    old = Some(next);
+                (began, *newest) = (true, arrived.at);
+                *cannot_begin = decision.stopped;
+                if !decision.stopped {
+                    queue.push(run);
                 }
-                self.partial.truncate(place);
-            }
-            let partial = &mut self.partial;
-            self.chains.follow(&run, &decision, arrived, work, |follower| heap::push(partial, follower));
-            if run.start == UNBEGUN && !decision.stopped {
-                heap::push(partial, run);
             }
         }
-        if let Some(old) = old {
-            work.room.next = old;
-        }
+        queue.end();
         if changed {
             self.note_oldest();
             self.complete(arrived.at, work);
         }
         began
-    }
-
-    #[inline]
-    fn decide<'w, E>(
-        &self,
-        automaton: &'w Automaton,
-        run: &Run,
-        event: u32,
-        work: &mut Work<'w, E>,
-    ) -> Cow<'w, Decision> {
-        let taken = Taken { events: work.events, chains: Some(&self.chains), last: run.node };
-        let (known, conditions) = (&mut *work.known, work.conditions);
-        let Some(event) = work.events.get(event) else { return Cow::Owned(Decision::default()) };
-        automaton.decide(run.state, |condition| known.holds(conditions, condition, event, &taken))
     }
 
     /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
@@ -275,47 +229,45 @@ impl Runs {
     }
 }
 
-impl Chains {
-    /// What a decision makes of a run: those that go on are kept, those that are finished go into the room for them.
-    #[inline]
-    fn follow<E>(
-        &mut self,
-        run: &Run,
-        decision: &Decision,
-        arrived: Arrived,
-        work: &mut Work<'_, E>,
-        mut keep: impl FnMut(Run),
-    ) {
-        // The run's own use of its node goes to the first that follows it.
-        let mut left = true;
-        for step in &decision.steps {
-            let inherited = std::mem::take(&mut left);
-            let uses = u32::from(step.goes_on) + step.finished;
-            let follower = match step.stage {
-                None => {
-                    self.retain_by(run.node, uses - u32::from(inherited));
-                    Run { state: step.target, ..*run }
-                }
-                Some(stage) => {
-                    if !inherited {
-                        self.retain_by(run.node, 1);
-                    }
-                    let node = self.add(work.events, run.node, arrived.event, stage, uses);
-                    let begins = run.start == UNBEGUN;
-                    let (start, start_at) =
-                        if begins { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
-                    Run { start, start_at, node, state: step.target }
-                }
-            };
-            for _ in 0..step.finished {
-                heap::push(&mut work.room.finished, follower);
+/// What a decision makes of a run: those that go on go into the queue, those that are finished into the room for them.
+#[inline]
+fn follow<E>(
+    run: &Run,
+    decision: &Decision,
+    arrived: Arrived,
+    chains: &mut Chains,
+    events: &mut Events<E>,
+    queue: &mut Refilled<'_>,
+    finished: &mut Heap,
+) {
+    // The run's own use of its node goes to the first that follows it.
+    let mut left = true;
+    for step in &decision.steps {
+        let inherited = std::mem::take(&mut left);
+        let uses = u32::from(step.goes_on) + step.finished;
+        let follower = match step.stage {
+            None => {
+                chains.retain_by(run.node, uses - u32::from(inherited));
+                Run { state: step.target, ..*run }
             }
-            if step.goes_on {
-                keep(follower);
+            Some(stage) => {
+                if !inherited {
+                    chains.retain_by(run.node, 1);
+                }
+                let node = chains.add(events, run.node, arrived.event, stage, uses);
+                let (start, start_at) =
+                    if run.start == UNBEGUN { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
+                Run { start, start_at, node, state: step.target }
             }
+        };
+        for _ in 0..step.finished {
+            heap::push(finished, follower);
         }
-        if left {
-            self.release(work.events, run.node);
+        if step.goes_on {
+            queue.push(follower);
         }
+    }
+    if left {
+        chains.release(events, run.node);
     }
 }

@@ -124,6 +124,7 @@ impl Chains {
     }
 
     /// A node that is used so often. It uses its event, and takes over one use of the node before.
+    #[inline]
     pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16, uses: u32) -> u32 {
         events.retain(event);
         self.used += 1;

@@ -23,23 +23,18 @@ impl EventTime {
     /// `2026-01-31T12:00:00Z`, with a blank for the `T`, a fraction, another zone, ` UTC` or none, or the day alone.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |from: usize, to: usize| {
-            let digits = text.get(from..to)?;
-            if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<i64>().ok() } else { None }
-        };
-        let mark = |at: usize, marks: &str| text.get(at..=at).is_some_and(|found| marks.contains(found));
-        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-        if !mark(4, "-") || !mark(7, "-") || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        let (date, of_day) = text.as_bytes().split_first_chunk::<10>()?;
+        let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date else { return None };
+        let (year, month, day) = (number([y0, y1, y2, y3])?, number([m0, m1])?, number([d0, d1])?);
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
         let midnight = days(year, month, day) * DAY;
-        if text.len() == 10 {
+        if of_day.is_empty() {
             return Some(Self(midnight));
         }
-        if !mark(10, "T t") || !mark(13, ":") || !mark(16, ":") {
-            return None;
-        }
-        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let [b'T' | b' ' | b't', h0, h1, b':', m0, m1, b':', s0, s1] = *of_day.first_chunk::<9>()? else { return None };
+        let (hour, minute, second) = (number([h0, h1])?, number([m0, m1])?, number([s0, s1])?);
         if hour > 24 || minute > 59 || second > 60 {
             return None;
         }
@@ -86,6 +81,11 @@ impl Day {
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
+    let add = |number: i64, digit: u8| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'));
+    digits.into_iter().try_fold(0, add)
 }
 
 /// Milliseconds that a zone is ahead of UTC.
