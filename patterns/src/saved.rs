@@ -1,6 +1,7 @@
 //! The state of a key in a form that can be written down: what is free or could be computed is left out.
 
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
 use crate::compile::{Kind, StateId};
 use crate::heap::Heap;
@@ -45,16 +46,16 @@ impl<E> Saved<E> {
     }
 }
 
-impl<E: Clone> KeyState<E> {
-    /// What has to be written down to restore it exactly.
+impl<E> KeyState<E> {
+    /// What has to be written down to restore it exactly, with events that are borrowed.
     #[must_use]
-    pub fn save(&self) -> Saved<E> {
-        let mut places = vec![NONE; self.events.slots.len()];
+    pub fn save(&self) -> Saved<&E> {
+        let mut places: SmallVec<[u32; 16]> = smallvec![NONE; self.events.slots.len()];
         let mut events = Vec::with_capacity(self.events.len());
         for (slot, place) in self.events.slots.iter().zip(&mut places) {
             if let Some(event) = &slot.event {
                 *place = count(events.len());
-                events.push((slot.at, slot.order, event.clone()));
+                events.push((slot.at, slot.order, event));
             }
         }
         let place = |event: u32| places.get(event as usize).copied().unwrap_or(NONE);
@@ -69,15 +70,16 @@ impl<E: Clone> KeyState<E> {
 
 fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
     let mut saved = SavedRuns { timers: runs.timers().to_vec(), ..SavedRuns::default() };
-    let mut places = vec![0; runs.chains.nodes.len()];
+    let mut places: SmallVec<[u32; 16]> = smallvec![0; runs.chains.nodes.len()];
+    let mut chain: SmallVec<[_; 16]> = SmallVec::new();
+    saved.nodes.reserve(runs.chains.len());
     for run in runs.partial.iter().chain(runs.completed()) {
-        let mut chain = Vec::new();
         let mut node = run.node;
         while let (Some(at), Some(0)) = (runs.chains.nodes.get(node as usize), places.get(node as usize)) {
             chain.push((node, *at));
             node = at.before;
         }
-        for (node, at) in chain.into_iter().rev() {
+        for (node, at) in chain.drain(..).rev() {
             let before = places.get(at.before as usize).copied().unwrap_or(0);
             saved.nodes.push((before, event_place(at.event), at.stage));
             if let Some(place) = places.get_mut(node as usize) {

@@ -25,7 +25,7 @@ pub struct Memory {
 #[derive(Serialize)]
 struct Written<'m> {
     labels: &'m [Label],
-    groups: Vec<Vec<(CompactString, Saved<Event>)>>,
+    groups: Vec<Vec<(&'m str, Saved<&'m Event>)>>,
 }
 
 #[derive(Deserialize)]
@@ -102,8 +102,12 @@ impl Memory {
 
     /// Writes it to the changelog, in MessagePack.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let saved = |(key, state): &'_ (CompactString, KeyState<Event>)| (key.clone(), state.save());
-        let groups = self.groups.iter().map(|states| states.iter().map(saved).collect()).collect();
+        let groups = self.groups.iter().map(|states| {
+            let mut saved = Vec::with_capacity(states.len());
+            saved.extend(states.iter().map(|(key, state)| (key.as_str(), state.save())));
+            saved
+        });
+        let groups = groups.collect();
         // Writing to memory does not fail.
         let _ = rmp_serde::encode::write(out, &Written { labels: &self.labels, groups });
     }
