@@ -14,14 +14,22 @@ const SOON: i64 = 1 << 14;
 const EMPTY: usize = 64;
 
 /// Times and places, sorted only as far as they are near.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Due {
     near: BinaryHeap<Reverse<(i64, u32)>>,
     /// By width, then by time.
     far: [BTreeMap<i64, Vec<(i64, u32)>>; WIDTHS.len()],
     /// Empty boxes, used again.
     empty: Vec<Vec<(i64, u32)>>,
+    /// When the first box is to be opened.
+    opens: i64,
     now: i64,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self { near: BinaryHeap::new(), far: Default::default(), empty: Vec::new(), opens: i64::MAX, now: 0 }
+    }
 }
 
 impl Due {
@@ -36,6 +44,7 @@ impl Due {
             if at >> width > self.now >> width {
                 let empty = || self.empty.pop().unwrap_or_default();
                 far.entry(at >> width).or_insert_with(empty).push((at, place));
+                self.opens = self.opens.min(at >> width << width);
                 return;
             }
         }
@@ -46,7 +55,9 @@ impl Due {
     pub fn pop(&mut self, now: i64) -> Option<(i64, u32)> {
         if now > self.now {
             self.now = now;
-            self.unpack();
+            if now >= self.opens {
+                self.unpack();
+            }
         }
         self.near.peek().filter(|Reverse((at, _))| *at <= now)?;
         self.near.pop().map(|Reverse(due)| due)
@@ -62,6 +73,8 @@ impl Due {
                 }
             }
         }
+        let first = |(width, far): (&u32, &BTreeMap<i64, _>)| far.keys().next().map(|first| first << width);
+        self.opens = WIDTHS.iter().zip(&self.far).filter_map(first).min().unwrap_or(i64::MAX);
     }
 
     fn reached(&mut self, level: usize) -> Option<Vec<(i64, u32)>> {

@@ -168,22 +168,28 @@ impl Runs {
         queue.end();
         if changed {
             self.note_oldest();
-            self.complete(arrived.at, work);
+            if !work.room.finished.is_empty() || self.rare.is_some() {
+                self.complete(arrived.at, work);
+            }
         }
         began
     }
 
     /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
+    #[inline]
     pub fn expire<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
+        let window = work.automaton.window();
+        let over = self.oldest < i64::MAX && window > 0 && now.wrapping_sub(self.oldest) >= window;
+        if over || work.automaton.has_previous_windows() {
+            self.expire_some(now, work);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_some<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
         let automaton = work.automaton;
         let window = automaton.window();
         let out_of_window = |run: &Run| window > 0 && now.wrapping_sub(run.start_at) >= window;
-        if !automaton.has_previous_windows() {
-            let over = self.oldest < i64::MAX && window > 0 && now.wrapping_sub(self.oldest) >= window;
-            if !over {
-                return;
-            }
-        }
         let mut old = std::mem::take(&mut self.partial);
         let mut next = std::mem::take(&mut work.room.next);
         next.clear();

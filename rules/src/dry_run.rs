@@ -72,7 +72,7 @@ struct CsvEvents {
 
 impl CsvEvents {
     fn open(file: std::fs::File, path: String) -> Result<Self, DryRunError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(file);
         let header = match reader.headers() {
             Ok(header) => header.clone(),
             Err(source) => {
