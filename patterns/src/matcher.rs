@@ -29,6 +29,7 @@ pub struct Matcher<E> {
     /// For each pattern, whether a run began.
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
+    #[expect(clippy::vec_box, reason = "keys hold them in boxes too: what few need does not lie between what all need")]
     spare: Vec<Box<Runs>>,
 }
 
@@ -258,6 +259,7 @@ fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, event
 }
 
 /// Keeps the room of runs that are over.
+#[expect(clippy::vec_box, reason = "they are in boxes already")]
 fn keep(spare: &mut Vec<Box<Runs>>, runs: Box<Runs>) {
     if runs.is_small() && spare.len() < SPARE {
         spare.push(runs);
