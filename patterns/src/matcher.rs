@@ -29,7 +29,10 @@ pub struct Matcher<E> {
     /// For each pattern, whether a run began.
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
-    #[expect(clippy::vec_box, reason = "keys hold them in boxes too: what few need does not lie between what all need")]
+    #[expect(
+        clippy::vec_box,
+        reason = "keys hold them in boxes too: what few need does not lie between what all need"
+    )]
     spare: Vec<Box<Runs>>,
 }
 
@@ -59,12 +62,7 @@ impl<E> Matcher<E> {
     ///
     /// # Errors
     /// If the pattern cannot be compiled.
-    pub fn add_limited(
-        &mut self,
-        pattern: &Pattern,
-        wants_timeouts: bool,
-        limits: Limits,
-    ) -> Result<usize, Malformed> {
+    pub fn add_limited(&mut self, pattern: &Pattern, wants_timeouts: bool, limits: Limits) -> Result<usize, Malformed> {
         let automaton = Automaton::compile(pattern)?;
         let visible = wants_timeouts || automaton.shows_expiry();
         self.patterns.push(Entry { automaton, limits, wants_timeouts, visible });
