@@ -127,3 +127,36 @@ fn sift_down(heap: &mut [Run], mut at: usize) {
         at = child;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Runs of a heap are followed by none, one or several, at their own starts or at later ones.
+        #[test]
+        fn a_refilled_heap_is_one_that_was_filled_anew(
+            starts in prop::collection::vec(0..9_u64, 0..20),
+            followed_by in prop::collection::vec(prop::collection::vec(0..3_u64, 0..4), 20),
+        ) {
+            let run = |(start, node): (u64, u32)| Run { start, start_at: 0, node, state: 0 };
+            let mut heap = Heap::new();
+            starts.into_iter().zip(0..).for_each(|named| push(&mut heap, run(named)));
+            let followers = |run: Run| followed_by[run.node as usize].iter().map(move |later| Run { start: run.start + later, ..run });
+
+            let mut anew = Heap::new();
+            heap.iter().flat_map(|run| followers(*run)).for_each(|run| push(&mut anew, run));
+            let mut room = Heap::new();
+            let mut queue = Refilled::new(&mut heap, &mut room);
+            while let Some(run) = queue.next() {
+                followers(run).for_each(|run| queue.push(run));
+            }
+            queue.end();
+
+            let shown = |heap: &Heap| heap.iter().map(|run| (run.start, run.node)).collect::<Vec<_>>();
+            prop_assert_eq!(shown(&heap), shown(&anew));
+        }
+    }
+}

@@ -158,6 +158,24 @@ fn runs_of_unchanged_patterns_outlive_a_reload() {
 }
 
 #[test]
+fn a_cap_on_runs_is_that_of_its_pattern() {
+    let left = |id: &str, cap: &str| {
+        format!(
+            "[patterns.{id}]\nkey = 'user_id'\nwithin = '1 hour'\non_timeout = '{id}'\n{cap}\n\
+             [[patterns.{id}.stages]]\nname = 'cart'\nwhere = 'event.type == \"cart\"'\n\
+             [[patterns.{id}.stages]]\nname = 'purchase'\nfollows = 'followed_by'\nwhere = 'event.type == \"purchase\"'\n"
+        )
+    };
+    let rules = RuleSet::read(&[("a.toml".into(), left("all", "") + &left("last", "max_runs = 2"))]).unwrap();
+    assert_eq!(rules.groups().len(), 1, "they share what is remembered of a user");
+    let carts: Vec<Event> = (0..5).map(|row| click(row, row as i64, "cart", "a", "", 9.0)).collect();
+    let report = dry_run(&rules, &carts, 0).unwrap();
+    let told = |kind: &str| report.alerts.iter().filter(|alert| alert.alert_type() == kind).count();
+    // The run that has not begun is one of the two.
+    assert_eq!((told("all"), told("last"), report.shed), (5, 1, 4));
+}
+
+#[test]
 fn an_alert_is_a_cloud_event() {
     let events = [click(0, 0, "cart", "a", "", 300.0), click(1, 60, "purchase", "a", "", 300.0)];
     let rules = shipped();
