@@ -20,10 +20,26 @@ pub struct Group {
 
 /// A group's patterns as they are saved with its state: what tells which of them are still the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "Written")]
 pub struct Label {
     pub key: String,
     /// By their number: id and version.
     pub patterns: Vec<(String, u64)>,
+}
+
+/// A label as it is written, and as it was when groups were told apart by their limits too.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Now((String, Vec<(String, u64)>)),
+    Capped((String, usize, Vec<(String, u64)>)),
+}
+
+impl From<Written> for Label {
+    fn from(written: Written) -> Self {
+        let (Written::Now((key, patterns)) | Written::Capped((key, _, patterns))) = written;
+        Self { key, patterns }
+    }
 }
 
 impl RuleSet {
@@ -105,4 +121,18 @@ impl Group {
 fn wanted(rule: &PatternRule, found: &Found<'_, Event>) -> bool {
     let scene = Scene { event: None, earlier: Earlier::Found(found), values: &[] };
     rule.emit_if.as_ref().is_none_or(|condition| condition.holds(&scene))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_older_states_are_read() {
+        let label = Label { key: "user_id".to_owned(), patterns: vec![("slow".to_owned(), 7)] };
+        let written = rmp_serde::to_vec(&label).expect("a label can be written");
+        assert_eq!(rmp_serde::from_slice::<Label>(&written).expect("a label"), label);
+        let older = rmp_serde::to_vec(&("user_id", 1000, [("slow", 7)])).expect("it can be written");
+        assert_eq!(rmp_serde::from_slice::<Label>(&older).expect("a label"), label);
+    }
 }
