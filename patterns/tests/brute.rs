@@ -17,6 +17,9 @@ struct Place {
     how: Contiguity,
     not_next: Option<&'static [u8]>,
     not_between: Option<&'static [u8]>,
+    /// What must not come once an event was skipped. Of Flink, not of its documentation: what is forbidden before a stage is
+    /// so again where the stage could end already, and waits for more.
+    not_behind_skipped: Option<&'static [u8]>,
 }
 
 fn letters(stage: &Stage) -> &'static [u8] {
@@ -40,14 +43,20 @@ fn sequences(stages: &[Stage], longest: usize) -> Vec<Vec<Place>> {
                 };
                 let counts = (from..=to).chain(stage.optional.then_some(0));
                 let more = counts.flat_map(|count| {
-                    let first = Place { stage: number, fits: letters(stage), how, not_next, not_between };
+                    let fits = letters(stage);
+                    let first = Place { stage: number, fits, how, not_next, not_between, not_behind_skipped: None };
                     let next = match stage.inner {
                         Inner::Relaxed => Contiguity::FollowedBy,
                         Inner::Consecutive => Contiguity::Next,
                         Inner::Combinations => Contiguity::FollowedByAny,
                     };
                     let rest = Place { how: next, not_next: None, not_between: None, ..first };
-                    let taken = (0..count).map(move |nth| if nth == 0 { first } else { rest });
+                    let may_end = |nth| matches!(stage.times, Times::Between(from, _) if nth >= from);
+                    let taken = (0..count).map(|nth| match nth {
+                        0 => first,
+                        _ if may_end(nth) => Place { not_behind_skipped: not_between, ..rest },
+                        _ => rest,
+                    });
                     let taken: Vec<_> = taken.collect();
                     all.iter().map(|before: &Vec<Place>| [before.clone(), taken.clone()].concat()).collect::<Vec<_>>()
                 });
@@ -75,7 +84,8 @@ fn choices(
         // What is forbidden is so for the event that would be taken, too, unless it completes the match: Flink then
         // reports the match first.
         let not_next = nth == 0 && place.not_next.is_some_and(|not| not.contains(&event.letter));
-        let not_between = place.not_between.is_some_and(|not| not.contains(&event.letter));
+        let behind_skipped = place.not_behind_skipped.filter(|_| nth > 0);
+        let not_between = place.not_between.or(behind_skipped).is_some_and(|not| not.contains(&event.letter));
         if !first && (not_next || (not_between && !(fits && rest.is_empty()))) {
             return;
         }
@@ -190,4 +200,26 @@ proptest! {
         let Some(matched) = matched(&stages, &events) else { return Ok(()) };
         prop_assert_eq!(matched, expected(&stages, &events, window));
     }
+}
+
+/// As Flink CEP 2.3 answers: one skipped event is no harm, a forbidden one behind it is, but for a loop without end it is not.
+#[test]
+fn what_is_forbidden_is_so_again_behind_what_a_stage_skipped() {
+    let rows = |letters: &str, times: Times| {
+        let events: Vec<_> =
+            letters.bytes().zip(0..).map(|(letter, row)| (i64::from(row), Event { letter, price: 0, row })).collect();
+        let stages = vec![
+            Stage { condition: Some(2), ..Stage::new("s0", Contiguity::Next) },
+            Stage { condition: Some(0), ..Stage::new("s1", Contiguity::NotFollowedBy) },
+            Stage { condition: Some(2), times, ..Stage::new("s2", Contiguity::Next) },
+            Stage { condition: Some(2), within: Some(1_000), ..Stage::new("s3", Contiguity::FollowedBy) },
+        ];
+        let matched = matched(&stages, &events).expect("a good pattern");
+        matched.into_iter().map(|rows| rows.into_iter().map(|(_, row)| row).collect()).collect::<Vec<Vec<u32>>>()
+    };
+    assert_eq!(rows("ccaacc", Times::Between(1, 2)), [vec![0, 1, 4]]);
+    assert_eq!(rows("ccacc", Times::Between(1, 2)), [vec![0, 1, 3, 4], vec![0, 1, 3]]);
+    assert_eq!(rows("ccbacc", Times::Between(1, 2)), [vec![0, 1, 4]]);
+    assert_eq!(rows("ccaacc", Times::Exactly(2)), [vec![0, 1, 4, 5]]);
+    assert_eq!(rows("ccaacc", Times::AtLeast(1)), [vec![0, 1, 4, 5], vec![0, 1, 4]]);
 }
