@@ -144,7 +144,9 @@ mod tests {
             let run = |(start, node): (u64, u32)| Run { start, start_at: 0, node, state: 0 };
             let mut heap = Heap::new();
             starts.into_iter().zip(0..).for_each(|named| push(&mut heap, run(named)));
-            let followers = |run: Run| followed_by[run.node as usize].iter().map(move |later| Run { start: run.start + later, ..run });
+            let followers = |run: Run| {
+                followed_by[run.node as usize].iter().map(move |later| Run { start: run.start + later, ..run })
+            };
 
             let mut anew = Heap::new();
             heap.iter().flat_map(|run| followers(*run)).for_each(|run| push(&mut anew, run));

@@ -29,10 +29,7 @@ pub struct Matcher<E> {
     /// For each pattern, whether a run began.
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
-    #[expect(
-        clippy::vec_box,
-        reason = "keys hold them in boxes too: what few need does not lie between what all need"
-    )]
+    #[expect(clippy::vec_box, reason = "keys hold them in boxes, which go back and forth")]
     spare: Vec<Box<Runs>>,
 }
 

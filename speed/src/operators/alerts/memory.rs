@@ -102,12 +102,8 @@ impl Memory {
 
     /// Writes it to the changelog, in MessagePack.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let groups = self.groups.iter().map(|states| {
-            let mut saved = Vec::with_capacity(states.len());
-            saved.extend(states.iter().map(|(key, state)| (key.as_str(), state.save())));
-            saved
-        });
-        let groups = groups.collect();
+        let saved = self.groups.iter().map(|states| states.iter().map(|(key, state)| (key.as_str(), state.save())));
+        let groups = saved.map(Iterator::collect).collect();
         // Writing to memory does not fail.
         let _ = rmp_serde::encode::write(out, &Written { labels: &self.labels, groups });
     }
