@@ -59,6 +59,28 @@ impl<E> KeyState<E> {
         self.waiting.is_empty() && self.runs.is_empty()
     }
 
+    /// Reads a little of everything, and returns something of it.
+    pub(crate) fn fetch(&self) -> usize {
+        // A line of memory holds two or three runs, and four nodes.
+        let runs = |(_, runs): &(u32, Box<Runs>)| {
+            let ends = runs.partial.iter().step_by(2).map(|run| run.node);
+            let taken = runs.chains.nodes.iter().step_by(4).map(|node| node.event);
+            ends.chain(taken).fold(u32::from(runs.cannot_begin), u32::wrapping_add)
+        };
+        let last = self.events.slots.last().map_or(0, |slot| slot.uses);
+        self.runs.iter().map(runs).fold(last, u32::wrapping_add) as usize
+    }
+
+    /// Whether an event waits for the watermark.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The events that are kept.
+    pub(crate) fn all_events(&self) -> impl Iterator<Item = &E> {
+        self.events.slots.iter().filter_map(|slot| slot.event.as_ref())
+    }
+
     /// Whether it takes much room, empty as it may be.
     pub(crate) fn is_large(&self) -> bool {
         self.events.slots.capacity() > 64 || self.waiting.spilled()

@@ -132,7 +132,10 @@ impl Runs {
             return Some((due, due));
         }
         let due = self.newest.saturating_add(window);
-        Some((due, due.saturating_add(window.saturating_mul(2).min(LONGEST_DELAY))))
+        let delay = window.saturating_mul(2).min(LONGEST_DELAY);
+        // At a round time, so that many keys come together.
+        let step = 1_i64 << (delay / 2).ilog2();
+        Some((due, due.saturating_add(delay) & -step))
     }
 
     /// Whether all runs have left their window by `now`, unseen.

@@ -12,6 +12,9 @@ use crate::error::{DryRunError, EventError};
 use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
 use crate::matching::Group;
 
+/// The states of the keys of so many events are fetched together.
+const TOGETHER: usize = 32;
+
 /// What a dry run found.
 #[derive(Debug, Default)]
 pub struct Report<'r> {
@@ -136,12 +139,22 @@ impl<'r> DryRun<'r> {
         let broken = |source| DryRunError::Pattern { pattern: "of all".to_owned(), source };
         let with_keys = |group: Group| Ok((group.matcher(rules).map_err(broken)?, group));
         let groups = rules.groups().into_iter().map(with_keys).collect::<Result<Vec<_>, DryRunError>>()?;
-        let groups = groups.into_iter().map(|(matcher, group)| (group, Keys::new(matcher))).collect();
+        let groups =
+            groups.into_iter().map(|(matcher, group)| (group, Keys::new(matcher).touching(Event::touch))).collect();
         Ok(Self { rules, groups, out_of_order, newest: i64::MIN, report: Report::default() })
     }
 
-    /// Takes an event, and hands over the alerts of which it is now certain that they are.
-    pub fn push(&mut self, event: &Event, each: &mut dyn FnMut(Alert<'r, '_>)) {
+    /// Takes events, and hands over the alerts of which it is then certain that they are.
+    pub fn push(&mut self, events: &[Event], each: &mut dyn FnMut(Alert<'r, '_>)) {
+        for few in events.chunks(TOGETHER) {
+            for (group, keys) in &self.groups {
+                few.iter().for_each(|event| keys.fetch(&event.key(group.key)));
+            }
+            few.iter().for_each(|event| self.push_one(event, each));
+        }
+    }
+
+    fn push_one(&mut self, event: &Event, each: &mut dyn FnMut(Alert<'r, '_>)) {
         self.report.events += 1;
         let mut late = false;
         for (group, keys) in &mut self.groups {
@@ -188,7 +201,7 @@ impl<'r> DryRun<'r> {
 pub fn dry_run<'r>(rules: &'r RuleSet, events: &[Event], out_of_order: i64) -> Result<Report<'r>, DryRunError> {
     let mut run = DryRun::new(rules, out_of_order)?;
     let mut alerts = Vec::new();
-    events.iter().for_each(|event| run.push(event, &mut |alert| alerts.push(alert.kept())));
+    run.push(events, &mut |alert| alerts.push(alert.kept()));
     let report = run.finish(&mut |alert| alerts.push(alert.kept()));
     sort(rules, &mut alerts);
     Ok(Report { alerts, ..report })

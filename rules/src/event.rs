@@ -1,10 +1,11 @@
 //! Events of the two topics, and their fields.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use triomphe::{Arc, HeaderSlice};
 
 use crate::EventTime;
 use crate::error::EventError;
@@ -134,11 +135,11 @@ impl Field {
     }
 }
 
-/// An event. Copies share their fields.
+/// An event. Copies share their fields, which lie together with its texts.
 #[derive(Clone, Debug)]
-pub struct Event(Arc<Fields>);
+pub struct Event(Arc<HeaderSlice<Fields, str>>);
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Fields {
     at: EventTime,
     /// Not a number if there is none.
@@ -147,7 +148,6 @@ struct Fields {
     row: u64,
     /// Where each text ends.
     ends: [u32; CLICK.len()],
-    texts: Box<str>,
 }
 
 impl Event {
@@ -158,14 +158,19 @@ impl Event {
     }
 
     fn of<'t>(at: EventTime, price: Option<f64>, texts: impl Iterator<Item = &'t str> + Clone, row: u64) -> Self {
-        let mut all = String::with_capacity(texts.clone().map(str::len).sum());
-        let mut ends = [0; CLICK.len()];
-        let mut texts = texts.fuse();
-        for end in &mut ends {
-            all.push_str(texts.next().unwrap_or_default());
-            *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        }
-        Self(Arc::new(Fields { at, price: price.unwrap_or(f64::NAN), row, ends, texts: all.into_boxed_str() }))
+        // Room for the texts until it is known how much they need.
+        thread_local!(static ROOM: RefCell<String> = RefCell::default());
+        ROOM.with_borrow_mut(|all| {
+            all.clear();
+            let mut ends = [0; CLICK.len()];
+            let mut texts = texts.fuse();
+            for end in &mut ends {
+                all.push_str(texts.next().unwrap_or_default());
+                *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
+            }
+            let fields = Fields { at, price: price.unwrap_or(f64::NAN), row, ends };
+            Self(Arc::from_header_and_str(fields, all))
+        })
     }
 
     /// Reads a record's value. One without an `event_id` is given `id`, and one without a `user_id` is no event.
@@ -230,12 +235,17 @@ impl Event {
 
     #[must_use]
     pub fn at(&self) -> EventTime {
-        self.0.at
+        self.0.header.at
+    }
+
+    /// Reads what dropping it reads.
+    pub(crate) fn touch(&self) -> usize {
+        usize::from(self.at().0 == 0)
     }
 
     #[must_use]
     pub fn row(&self) -> u64 {
-        self.0.row
+        self.0.header.row
     }
 
     /// Its own id.
@@ -251,7 +261,7 @@ impl Event {
 
     #[must_use]
     pub fn price(&self) -> Option<f64> {
-        Some(self.0.price).filter(|price| !price.is_nan())
+        Some(self.0.header.price).filter(|price| !price.is_nan())
     }
 
     /// The text in this place of the topic's fields; empty if there is none.
@@ -259,9 +269,9 @@ impl Event {
     #[must_use]
     pub fn text(&self, place: u8) -> &str {
         let place = usize::from(place);
-        let Some(&end) = self.0.ends.get(place) else { return "" };
-        let start = place.checked_sub(1).and_then(|before| self.0.ends.get(before)).copied().unwrap_or(0);
-        self.0.texts.get(start as usize..end as usize).unwrap_or_default()
+        let Some(&end) = self.0.header.ends.get(place) else { return "" };
+        let start = place.checked_sub(1).and_then(|before| self.0.header.ends.get(before)).copied().unwrap_or(0);
+        self.0.slice.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// The value of a field as a key.
@@ -270,7 +280,7 @@ impl Event {
         match field {
             Field::Text(place) => Cow::Borrowed(self.text(place)),
             Field::Price => self.price().map_or(Cow::Borrowed(""), |price| Cow::Owned(format!("{price:?}"))),
-            Field::Time => Cow::Owned(self.0.at.show()),
+            Field::Time => Cow::Owned(self.0.header.at.show()),
         }
     }
 
@@ -288,15 +298,16 @@ impl Event {
         if let Some(price) = self.price() {
             map.serialize_entry("price", &price)?;
         }
-        map.serialize_entry(topic.time(), &self.0.at.show())
+        map.serialize_entry(topic.time(), &self.0.header.at.show())
     }
 }
 
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
-        let (one, other) = (&self.0, &other.0);
-        let prices = one.price.to_bits() == other.price.to_bits() || (one.price.is_nan() && other.price.is_nan());
-        prices && (one.at, one.row, one.ends, &one.texts) == (other.at, other.row, other.ends, &other.texts)
+        let (Self(one), Self(other)) = (self, other);
+        let (a, b) = (&one.header, &other.header);
+        let prices = a.price.to_bits() == b.price.to_bits() || (a.price.is_nan() && b.price.is_nan());
+        prices && (a.at, a.row, a.ends, &one.slice) == (b.at, b.row, b.ends, &other.slice)
     }
 }
 
@@ -308,7 +319,7 @@ impl Serialize for Event {
         while texts.last().is_some_and(|text| text.is_empty()) {
             texts.pop();
         }
-        (self.0.at, self.price(), self.0.row, texts).serialize(to)
+        (self.0.header.at, self.price(), self.0.header.row, texts).serialize(to)
     }
 }
 
