@@ -59,16 +59,26 @@ impl<E> KeyState<E> {
         self.waiting.is_empty() && self.runs.is_empty()
     }
 
-    /// Reads a little of everything, and returns something of it.
+    /// Reads a little of the state itself, and returns something of that.
     pub(crate) fn fetch(&self) -> usize {
+        self.events.len() + self.waiting.len() + self.runs.len() + usize::from(self.matched == 0)
+    }
+
+    /// Reads a little of what the state leads to.
+    pub(crate) fn fetch_runs(&self) -> usize {
+        let last = self.events.slots.last().map_or(0, |slot| slot.uses as usize);
+        self.runs.iter().map(|(_, runs)| runs.partial.len() + runs.chains.len()).fold(last, usize::wrapping_add)
+    }
+
+    /// Reads a little of what its runs lead to.
+    pub(crate) fn fetch_chains(&self) -> usize {
         // A line of memory holds two or three runs, and four nodes.
         let runs = |(_, runs): &(u32, Box<Runs>)| {
             let ends = runs.partial.iter().step_by(2).map(|run| run.node);
             let taken = runs.chains.nodes.iter().step_by(4).map(|node| node.event);
-            ends.chain(taken).fold(u32::from(runs.cannot_begin), u32::wrapping_add)
+            ends.chain(taken).fold(0, u32::wrapping_add)
         };
-        let last = self.events.slots.last().map_or(0, |slot| slot.uses);
-        self.runs.iter().map(runs).fold(last, u32::wrapping_add) as usize
+        self.runs.iter().map(runs).fold(0, u32::wrapping_add) as usize
     }
 
     /// Whether an event waits for the watermark.

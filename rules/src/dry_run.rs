@@ -1,6 +1,5 @@
 //! Patterns over a file of events, without a broker.
 
-use std::fmt::Write;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -11,6 +10,9 @@ use crate::alert::Alert;
 use crate::error::{DryRunError, EventError};
 use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
 use crate::matching::Group;
+
+/// What the ids of events without one begin with.
+const ROW: &str = "row-";
 
 /// The states of the keys of so many events are fetched together.
 const TOGETHER: usize = 32;
@@ -55,7 +57,7 @@ fn json_events(file: std::fs::File, path: String) -> impl Iterator<Item = Result
         std::io::BufReader::new(file).lines().filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty()));
     (0..).zip(lines).map(move |(row, line)| {
         let line = line.map_err(|source| DryRunError::Read { path: path.clone(), source })?;
-        let event = Event::from_json(Topic::Clickstream, line.as_bytes(), &format!("row-{row}"), row);
+        let event = Event::from_json(Topic::Clickstream, line.as_bytes(), &format!("{ROW}{row}"), row);
         event.map_err(|source| DryRunError::Event { path: path.clone(), row, source })
     })
 }
@@ -93,7 +95,7 @@ impl CsvEvents {
             *text = place(Field::Text(number));
         }
         let (price, time) = (place(Field::Price), place(Field::Time));
-        Ok(Self { reader, record: csv::StringRecord::new(), texts, price, time, id: String::new(), path, row: 0 })
+        Ok(Self { reader, record: csv::StringRecord::new(), texts, price, time, id: ROW.to_owned(), path, row: 0 })
     }
 
     fn read(&mut self) -> Result<Option<Event>, EventError> {
@@ -101,9 +103,8 @@ impl CsvEvents {
             return Ok(None);
         }
         let field = |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
-        self.id.clear();
-        // Writing to a String does not fail.
-        let _ = write!(self.id, "row-{}", self.row);
+        self.id.truncate(ROW.len());
+        self.id.push_str(itoa::Buffer::new().format(self.row));
         let (time, price) = (Loose(field(self.time).into()), Loose(field(self.price).into()));
         Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, self.row).map(Some)
     }
@@ -147,8 +148,8 @@ impl<'r> DryRun<'r> {
     /// Takes events, and hands over the alerts of which it is then certain that they are.
     pub fn push(&mut self, events: &[Event], each: &mut dyn FnMut(Alert<'r, '_>)) {
         for few in events.chunks(TOGETHER) {
-            for (group, keys) in &self.groups {
-                few.iter().for_each(|event| keys.fetch(&event.key(group.key)));
+            for (group, keys) in &mut self.groups {
+                keys.fetch(few.iter().map(|event| event.key(group.key)));
             }
             few.iter().for_each(|event| self.push_one(event, each));
         }

@@ -38,7 +38,7 @@ fn find(rules: &Path, clicks: &Path, out: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(out)?;
     let mut writer = Writer { fields: Fields::new()?, found: Vec::new(), failed: None };
     for rule in &rules.patterns {
-        let file = BufWriter::new(File::create(out.join(format!("{}.alerts", rule.id)))?);
+        let file = BufWriter::with_capacity(1 << 16, File::create(out.join(format!("{}.alerts", rule.id)))?);
         writer.found.push(Found { pattern: &rule.id, file, alerts: 0 });
     }
     let mut run = DryRun::new(&rules, OUT_OF_ORDER_MS)?;
