@@ -134,8 +134,10 @@ impl<E> Keys<E> {
         let states = ready.iter().map(|&(_, place)| &self.slots[place as usize].state);
         read(states.clone().map(KeyState::fetch));
         read(states.clone().map(KeyState::fetch_runs));
-        let forgotten = states.clone().filter(|state| !state.waits());
-        read(forgotten.flat_map(KeyState::all_events).map(self.touch));
+        if self.watermark < i64::MAX {
+            let forgotten = states.clone().filter(|state| !state.waits());
+            read(forgotten.flat_map(KeyState::all_events).map(self.touch));
+        }
         read(states.filter(|state| state.waits()).map(KeyState::fetch_chains));
     }
 
@@ -144,6 +146,10 @@ impl<E> Keys<E> {
         let watermark = self.watermark;
         let Slot { key, state, event_due, window_due } = &mut self.slots[place as usize];
         if *event_due != at && *window_due != at {
+            return;
+        }
+        // Nothing comes behind the end of the input: what nobody sees need not be given back piece by piece.
+        if watermark == i64::MAX && self.matcher.has_faded(state, watermark) {
             return;
         }
         for due in [&mut *event_due, &mut *window_due] {

@@ -113,8 +113,8 @@ impl<E> Matcher<E> {
     /// Matches all events that `watermark` has reached, and lets runs go whose window has closed. At the end of the input,
     /// `i64::MAX` closes every window.
     pub fn advance(&mut self, state: &mut KeyState<E>, watermark: i64, out: &mut dyn FnMut(Output<'_, E>)) {
-        if state.waiting.is_empty() && self.forget(state, watermark) {
-            return;
+        if self.has_faded(state, watermark) {
+            return self.forget(state);
         }
         let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
         // Flink's flag for a timer to be set stays up until all events that came up together are matched.
@@ -146,21 +146,22 @@ impl<E> Matcher<E> {
         }
     }
 
-    /// Forgets a key all of whose runs have left their windows unseen, without looking at them one by one.
-    fn forget(&mut self, state: &mut KeyState<E>, watermark: i64) -> bool {
+    /// Whether all runs have left their windows unseen, and no event waits.
+    pub(crate) fn has_faded(&self, state: &KeyState<E>, watermark: i64) -> bool {
         let faded = |(pattern, runs): &(u32, Box<Runs>)| {
             let entry = self.patterns.get(*pattern as usize);
             entry.is_none_or(|entry| runs.has_faded(&entry.automaton, entry.visible, watermark))
         };
-        if !state.runs.iter().all(faded) {
-            return false;
-        }
+        state.waiting.is_empty() && state.runs.iter().all(faded)
+    }
+
+    /// Forgets a key without looking at its runs one by one.
+    fn forget(&mut self, state: &mut KeyState<E>) {
         for (_, runs) in state.runs.drain(..) {
             keep(&mut self.spare, runs);
         }
         state.events.clear();
         state.matched = 0;
-        true
     }
 
     fn match_event(

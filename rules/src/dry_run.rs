@@ -173,10 +173,10 @@ impl<'r> DryRun<'r> {
         self.advance(self.newest.saturating_sub(self.out_of_order).saturating_sub(1), each);
     }
 
-    /// Closes everything that is open; what was counted, without alerts.
-    pub fn finish(mut self, each: &mut dyn FnMut(Alert<'r, '_>)) -> Report<'r> {
+    /// Closes everything that is open; what was counted, without alerts. Events that come later are late.
+    pub fn finish(&mut self, each: &mut dyn FnMut(Alert<'r, '_>)) -> Report<'r> {
         self.advance(i64::MAX, each);
-        self.report
+        std::mem::take(&mut self.report)
     }
 
     fn advance(&mut self, watermark: i64, each: &mut dyn FnMut(Alert<'r, '_>)) {

@@ -52,6 +52,8 @@ fn find(rules: &Path, clicks: &Path, out: &Path) -> Result<(), Failure> {
     }
     run.push(&some, &mut |alert| writer.write(&alert));
     let report = run.finish(&mut |alert| writer.write(&alert));
+    // The process ends: what is remembered goes with it, all at once.
+    std::mem::forget(run);
     if let Some(error) = writer.failed {
         return Err(error.into());
     }
