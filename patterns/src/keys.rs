@@ -110,7 +110,8 @@ impl<E> Keys<E> {
         self.fetched = places;
     }
 
-    /// Takes the watermark to `watermark`; reports with the key.
+    /// Takes the watermark to `watermark`; reports with the key. At the end of the input, `i64::MAX`, keys that have nothing to
+    /// report may stay.
     pub fn advance(&mut self, watermark: i64, out: &mut dyn FnMut(&str, Output<'_, E>)) {
         self.watermark = self.watermark.max(watermark);
         let mut ready = std::mem::take(&mut self.ready);
