@@ -24,13 +24,13 @@ impl Runs {
                 break;
             }
             let Some(run) = heap::pop(&mut completed) else { break };
-            self.chains.path(run.node, &mut work.room.path);
+            self.chains.path(run.node(), &mut work.room.path);
             if let Some(limit) = last_start(pruning, &work.room.path, work.events) {
                 self.prune(limit, &mut completed, work);
             }
             let found = Found { pattern: work.pattern, at: now, path: &work.room.path, events: work.events };
             (work.out)(Output::Match(found));
-            self.chains.release(work.events, run.node);
+            self.chains.release(work.events, run.node());
         }
         if completed.is_empty() {
             work.room.completed = completed;
@@ -46,7 +46,7 @@ impl Runs {
         self.note_oldest();
         dropped.extend(heap::extract(completed, pruned));
         for run in dropped {
-            self.chains.release(work.events, run.node);
+            self.chains.release(work.events, run.node());
         }
     }
 
@@ -59,7 +59,7 @@ impl Runs {
             }
             let Some(run) = heap::pop(&mut self.partial) else { break };
             self.note_oldest();
-            self.chains.release(work.events, run.node);
+            self.chains.release(work.events, run.node());
             runs += 1;
             self.complete(now, work);
         }
@@ -72,7 +72,7 @@ impl Runs {
     pub(crate) fn release_all<E>(&mut self, events: &mut Events<E>) {
         let completed = self.rare.take().map_or_else(Heap::new, |rare| rare.completed);
         for run in self.partial.drain(..).chain(completed) {
-            self.chains.release(events, run.node);
+            self.chains.release(events, run.node());
         }
     }
 }

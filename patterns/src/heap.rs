@@ -11,6 +11,7 @@ use crate::runs::Run;
 /// Runs, the earliest start first; most keys have one that has begun, and one that has not.
 pub type Heap = SmallVec<[Run; 2]>;
 
+#[inline(always)]
 pub fn push(heap: &mut Heap, run: Run) {
     heap.push(run);
     sift_up(heap);
@@ -81,7 +82,7 @@ impl<'h> Refilled<'h> {
         run
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, run: Run) {
         if self.taken_behind.is_none() {
             if self.pushed < self.taken {
@@ -141,11 +142,11 @@ mod tests {
             starts in prop::collection::vec(0..9_u64, 0..20),
             followed_by in prop::collection::vec(prop::collection::vec(0..3_u64, 0..4), 20),
         ) {
-            let run = |(start, node): (u64, u32)| Run { start, start_at: 0, node, state: 0 };
+            let run = |(start, node): (u64, u32)| Run::new(start, 0, node, 0);
             let mut heap = Heap::new();
             starts.into_iter().zip(0..).for_each(|named| push(&mut heap, run(named)));
             let followers = |run: Run| {
-                followed_by[run.node as usize].iter().map(move |later| Run { start: run.start + later, ..run })
+                followed_by[run.node() as usize].iter().map(move |later| Run::new(run.start + later, 0, run.node(), 0))
             };
 
             let mut anew = Heap::new();
@@ -157,7 +158,7 @@ mod tests {
             }
             queue.end();
 
-            let shown = |heap: &Heap| heap.iter().map(|run| (run.start, run.node)).collect::<Vec<_>>();
+            let shown = |heap: &Heap| heap.iter().map(|run| (run.start, run.node())).collect::<Vec<_>>();
             prop_assert_eq!(shown(&heap), shown(&anew));
         }
     }

@@ -66,15 +66,15 @@ impl<E> KeyState<E> {
 
     /// Reads a little of what the state leads to.
     pub(crate) fn fetch_runs(&self) -> usize {
-        let last = self.events.slots.last().map_or(0, |slot| slot.uses as usize);
-        self.runs.iter().map(|(_, runs)| runs.partial.len() + runs.chains.len()).fold(last, usize::wrapping_add)
+        let runs = self.runs.iter().map(|(_, runs)| runs.partial.len() + runs.chains.len());
+        runs.fold(self.events.fetch(), usize::wrapping_add)
     }
 
     /// Reads a little of what its runs lead to.
     pub(crate) fn fetch_chains(&self) -> usize {
         // A line of memory holds two or three runs, and four nodes.
         let runs = |(_, runs): &(u32, Box<Runs>)| {
-            let ends = runs.partial.iter().step_by(2).map(|run| run.node);
+            let ends = runs.partial.iter().step_by(2).map(|run| run.node());
             let taken = runs.chains.nodes.iter().step_by(4).map(|node| node.event);
             ends.chain(taken).fold(0, u32::wrapping_add)
         };

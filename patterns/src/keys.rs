@@ -17,21 +17,27 @@ const TOGETHER: usize = 32;
 pub struct Keys<E> {
     matcher: Matcher<E>,
     hasher: FixedState,
-    places: HashTable<u32>,
+    /// Hashes of keys, and where their states are.
+    places: HashTable<(u32, u32)>,
     slots: Vec<Slot<E>>,
     free: Vec<u32>,
     due: Due,
     watermark: i64,
     /// Reads of an event what must be read to drop it.
     touch: fn(&E) -> usize,
-    /// Room for places that are fetched, and for keys that are due.
-    fetched: Vec<u32>,
+    /// Hashes and places of keys that were fetched, and how many of them were asked for since.
+    fetched: Vec<(u32, Option<u32>)>,
+    asked: usize,
+    /// Room for keys that are due.
     ready: Vec<(i64, u32)>,
 }
 
 #[derive(Debug)]
 struct Slot<E> {
     key: String,
+    hash: u32,
+    /// Whether it is a key's.
+    taken: bool,
     state: KeyState<E>,
     /// When it is looked at for an event, and for a window; never later than needed.
     event_due: i64,
@@ -52,6 +58,7 @@ impl<E> Keys<E> {
             watermark: i64::MIN,
             touch: |_| 0,
             fetched: Vec::new(),
+            asked: 0,
             ready: Vec::new(),
         }
     }
@@ -82,10 +89,12 @@ impl<E> Keys<E> {
 
     /// Hands in an event of `key` at `at` (milliseconds).
     pub fn push(&mut self, key: &str, at: i64, event: E) -> Arrival {
+        let likely = self.fetched.get(self.asked).and_then(|(_, place)| *place);
+        self.asked += 1;
         if at <= self.watermark {
             return Arrival::Late;
         }
-        let place = self.place(key);
+        let place = self.place(key, likely);
         let slot = &mut self.slots[place as usize];
         let arrival = self.matcher.push(&mut slot.state, at, event, self.watermark);
         if at < slot.event_due && arrival == Arrival::Waiting {
@@ -95,19 +104,24 @@ impl<E> Keys<E> {
         arrival
     }
 
-    /// Reads a little of all that events of these keys will need. Matching waits for memory more than for anything else, as what
-    /// is known of each key lies elsewhere; a processor that is asked for many keys in a row waits for all of them at once, level
-    /// by level: where a key's state is, the state, what it leads to. Chen, Ailamaki, Gibbons and Mowry, "Improving hash join
-    /// performance through prefetching" (2004), call it group prefetching.
+    /// Reads a little of all that events of these keys will need, which are best handed in in the same order. Matching waits for
+    /// memory more than for anything else, as what is known of each key lies elsewhere; a processor that is asked for many keys
+    /// in a row waits for all of them at once, level by level: where a key's state is, the state, what it leads to. Chen, Ailamaki,
+    /// Gibbons and Mowry, "Improving hash join performance through prefetching" (2004), call it group prefetching.
     pub fn fetch<K: AsRef<str>>(&mut self, keys: impl Iterator<Item = K>) {
-        let mut places = std::mem::take(&mut self.fetched);
-        places.extend(keys.filter_map(|key| self.find(self.hasher.hash_one(key.as_ref()), key.as_ref())));
-        let states = places.iter().map(|&place| &self.slots[place as usize].state);
+        let Self { fetched, hasher, places, slots, free, .. } = self;
+        fetched.clear();
+        fetched.extend(keys.map(|key| (short_hash(hasher, key.as_ref()), None)));
+        for (hash, place) in fetched.iter_mut() {
+            *place = places.find(spread(*hash), |&(other, _)| other == *hash).map(|&(_, place)| place);
+        }
+        let unknown = fetched.iter().filter(|(_, place)| place.is_none()).count();
+        read(free.iter().rev().take(unknown).map(|&place| slots[place as usize].key.len()));
+        let states = fetched.iter().filter_map(|(_, place)| *place).map(|place| &slots[place as usize].state);
         read(states.clone().map(KeyState::fetch));
         read(states.clone().map(KeyState::fetch_runs));
         read(states.map(KeyState::fetch_chains));
-        places.clear();
-        self.fetched = places;
+        self.asked = 0;
     }
 
     /// Takes the watermark to `watermark`; reports with the key. At the end of the input, `i64::MAX`, keys that have nothing to
@@ -145,7 +159,7 @@ impl<E> Keys<E> {
     /// Looks at a key that was to be looked at by now.
     fn advance_key(&mut self, at: i64, place: u32, out: &mut dyn FnMut(&str, Output<'_, E>)) {
         let watermark = self.watermark;
-        let Slot { key, state, event_due, window_due } = &mut self.slots[place as usize];
+        let Slot { key, state, event_due, window_due, .. } = &mut self.slots[place as usize];
         if *event_due != at && *window_due != at {
             return;
         }
@@ -171,42 +185,61 @@ impl<E> Keys<E> {
         }
     }
 
-    fn find(&self, hash: u64, key: &str) -> Option<u32> {
-        self.places.find(hash, |&place| self.slots[place as usize].key == key).copied()
-    }
-
-    fn place(&mut self, key: &str) -> u32 {
-        let hash = self.hasher.hash_one(key);
-        if let Some(place) = self.find(hash, key) {
+    /// The place of a key, which may be the one it was fetched at; a new one, if it has none.
+    fn place(&mut self, key: &str, likely: Option<u32>) -> u32 {
+        let is_of_key = |slots: &[Slot<E>], place: u32| slots[place as usize].is_of(key);
+        if let Some(place) = likely.filter(|&place| is_of_key(&self.slots, place)) {
+            return place;
+        }
+        let hash = short_hash(&self.hasher, key);
+        let slots = &self.slots;
+        let known = self.places.find(spread(hash), |&(other, place)| other == hash && is_of_key(slots, place));
+        if let Some(&(_, place)) = known {
             return place;
         }
         let place = if let Some(place) = self.free.pop() {
             // What is empty keeps its room.
-            self.slots[place as usize].key.clear();
-            self.slots[place as usize].key.push_str(key);
+            let slot = &mut self.slots[place as usize];
+            slot.key.clear();
+            slot.key.push_str(key);
+            (slot.hash, slot.taken) = (hash, true);
             place
         } else {
-            let state = KeyState::default();
-            self.slots.push(Slot { key: key.to_owned(), state, event_due: i64::MAX, window_due: i64::MAX });
+            let (key, state) = (key.to_owned(), KeyState::default());
+            self.slots.push(Slot { key, hash, taken: true, state, event_due: i64::MAX, window_due: i64::MAX });
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.places.insert_unique(hash, place, |&place| hasher.hash_one(slots[place as usize].key.as_str()));
+        self.places.insert_unique(spread(hash), (hash, place), |&(hash, _)| spread(hash));
         place
     }
 
     fn forget(&mut self, place: u32) {
         let slot = &mut self.slots[place as usize];
-        let hash = self.hasher.hash_one(slot.key.as_str());
-        if let Ok(entry) = self.places.find_entry(hash, |&other| other == place) {
+        if let Ok(entry) = self.places.find_entry(spread(slot.hash), |&(_, other)| other == place) {
             entry.remove();
         }
         if slot.state.is_large() {
             slot.state = KeyState::default();
         }
-        (slot.event_due, slot.window_due) = (i64::MAX, i64::MAX);
+        (slot.taken, slot.event_due, slot.window_due) = (false, i64::MAX, i64::MAX);
         self.free.push(place);
     }
+}
+
+impl<E> Slot<E> {
+    fn is_of(&self, key: &str) -> bool {
+        self.taken && self.key == key
+    }
+}
+
+/// Half of a hash, which is kept, so that other keys' slots need not be looked at.
+fn short_hash(hasher: &FixedState, key: &str) -> u32 {
+    (hasher.hash_one(key) >> 32) as u32
+}
+
+/// The hash of a table's entry: its upper bits tell entries apart, its lower bits say where they are.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 /// Has these values computed; what they are is of no account.

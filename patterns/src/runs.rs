@@ -19,9 +19,28 @@ pub struct Run {
     /// The order of its first event; runs are sorted by it.
     pub start: u64,
     pub start_at: i64,
+    /// Node and state, as one number: a processor that has just written two small fields waits before it can copy them as one.
+    place: u64,
+}
+
+impl Run {
+    pub const fn new(start: u64, start_at: i64, node: u32, state: StateId) -> Self {
+        Self { start, start_at, place: (node as u64) << 32 | state as u64 }
+    }
+
     /// The last node of its chain.
-    pub node: u32,
-    pub state: StateId,
+    pub const fn node(&self) -> u32 {
+        (self.place >> 32) as u32
+    }
+
+    pub const fn state(&self) -> StateId {
+        (self.place & 0xffff) as StateId
+    }
+
+    /// The same run in another state.
+    const fn in_state(self, state: StateId) -> Self {
+        Self::new(self.start, self.start_at, self.node(), state)
+    }
 }
 
 /// What one pattern remembers about one key.
@@ -87,7 +106,7 @@ impl Runs {
         self.chains.clear();
         self.rare = None;
         (self.newest, self.cannot_begin) = (i64::MIN, false);
-        self.partial.push(Run { start: UNBEGUN, start_at: i64::MAX, node: NONE, state: automaton.start() });
+        self.partial.push(Run::new(UNBEGUN, i64::MAX, NONE, automaton.start()));
         self.oldest = i64::MAX;
     }
 
@@ -149,11 +168,11 @@ impl Runs {
         let (mut began, mut changed) = (false, false);
         let mut queue = Refilled::new(partial, &mut work.room.next);
         while let Some(run) = queue.next() {
-            let taken = Taken { events: work.events, chains: Some(chains), last: run.node };
+            let taken = Taken { events: work.events, chains: Some(chains), last: run.node() };
             let (known, conditions) = (&mut *work.known, work.conditions);
             let Some(event) = work.events.get(arrived.event) else { break };
             let decision =
-                work.automaton.decide(run.state, |condition| known.holds(conditions, condition, event, &taken));
+                work.automaton.decide(run.state(), |condition| known.holds(conditions, condition, event, &taken));
             if decision.stays {
                 queue.push(run);
                 continue;
@@ -198,9 +217,9 @@ impl Runs {
         next.clear();
         let mut expired = std::mem::take(&mut work.room.expired);
         for run in &old {
-            let previous = automaton.within_previous(run.state);
+            let previous = automaton.within_previous(run.state());
             let since_previous = if previous > 0 && run.start != UNBEGUN {
-                let taken_at = work.events.at(self.chains.event(run.node));
+                let taken_at = work.events.at(self.chains.event(run.node()));
                 (now.wrapping_sub(taken_at) >= previous).then(|| taken_at.wrapping_add(previous))
             } else {
                 None
@@ -209,8 +228,8 @@ impl Runs {
                 .or_else(|| (run.start != UNBEGUN && out_of_window(run)).then(|| run.start_at.wrapping_add(window)));
             match ended {
                 None => heap::push(&mut next, *run),
-                Some(_) if automaton.kind(run.state) == Kind::Pending => heap::push(&mut work.room.finished, *run),
-                Some(at) => expired.push((run.node, at)),
+                Some(_) if automaton.kind(run.state()) == Kind::Pending => heap::push(&mut work.room.finished, *run),
+                Some(at) => expired.push((run.node(), at)),
             }
         }
         let changed = next.len() < old.len();
@@ -256,17 +275,17 @@ fn follow<E>(
         let uses = u32::from(step.goes_on) + step.finished;
         let follower = match step.stage {
             None => {
-                chains.retain_by(run.node, uses - u32::from(inherited));
-                Run { state: step.target, ..*run }
+                chains.retain_by(run.node(), uses - u32::from(inherited));
+                run.in_state(step.target)
             }
             Some(stage) => {
                 if !inherited {
-                    chains.retain_by(run.node, 1);
+                    chains.retain_by(run.node(), 1);
                 }
-                let node = chains.add(events, run.node, arrived.event, stage, uses);
+                let node = chains.add(events, run.node(), arrived.event, stage, uses);
                 let (start, start_at) =
                     if run.start == UNBEGUN { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
-                Run { start, start_at, node, state: step.target }
+                Run::new(start, start_at, node, step.target)
             }
         };
         for _ in 0..step.finished {
@@ -277,6 +296,6 @@ fn follow<E>(
         }
     }
     if left {
-        chains.release(events, run.node);
+        chains.release(events, run.node());
     }
 }

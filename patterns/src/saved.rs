@@ -74,7 +74,7 @@ fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
     let mut chain: SmallVec<[_; 16]> = SmallVec::new();
     saved.nodes.reserve(runs.chains.len());
     for run in runs.partial.iter().chain(runs.completed()) {
-        let mut node = run.node;
+        let mut node = run.node();
         while let (Some(at), Some(0)) = (runs.chains.nodes.get(node as usize), places.get(node as usize)) {
             chain.push((node, *at));
             node = at.before;
@@ -88,8 +88,8 @@ fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
         }
     }
     let save = |run: &Run| {
-        let node = places.get(run.node as usize).copied().unwrap_or(0);
-        ((run.start != UNBEGUN).then_some(run.start), run.start_at, node, run.state)
+        let node = places.get(run.node() as usize).copied().unwrap_or(0);
+        ((run.start != UNBEGUN).then_some(run.start), run.start_at, node, run.state())
     };
     saved.partial = runs.partial.iter().map(save).collect();
     saved.completed = runs.completed().iter().map(save).collect();
@@ -163,7 +163,7 @@ fn restore_runs<E>(
             let node = node.checked_sub(1).unwrap_or(NONE);
             chains.retain_by(node, 1);
             let start_at = if start.is_some() { start_at } else { i64::MAX };
-            runs.push(Run { start: start.unwrap_or(UNBEGUN), start_at, node, state });
+            runs.push(Run::new(start.unwrap_or(UNBEGUN), start_at, node, state));
         }
         Ok(runs)
     };

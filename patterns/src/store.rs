@@ -14,7 +14,8 @@ pub struct Slot<E> {
     pub at: i64,
     /// Its place among the key's events, once it is matched.
     pub order: u64,
-    pub uses: u32,
+    /// As wide as the rest: a processor that has just written half a word waits before it can copy the whole.
+    pub uses: u64,
     pub event: Option<E>,
 }
 
@@ -38,17 +39,27 @@ impl<E> Events<E> {
         self.used as usize
     }
 
+    /// Reads a little of where the next event will be kept.
+    pub fn fetch(&self) -> usize {
+        let free = self.slots.get(self.free as usize);
+        free.or(self.slots.last()).map_or(0, |slot| usize::from(slot.uses == 0))
+    }
+
     /// Keeps an event, used once.
     pub fn add(&mut self, at: i64, event: E) -> u32 {
         self.used += 1;
-        let slot = Slot { at, order: 0, uses: 1, event: Some(event) };
-        if self.free == NONE {
-            self.slots.push(slot);
-            return u32::try_from(self.slots.len() - 1).unwrap_or(NONE);
-        }
-        let place = self.free;
-        self.free = u32::try_from(self.slots[place as usize].order).unwrap_or(NONE);
-        self.slots[place as usize] = slot;
+        let place = if self.free == NONE {
+            self.slots.push(Slot { at: 0, order: 0, uses: 0, event: None });
+            u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
+        } else {
+            let place = self.free;
+            self.free = u32::try_from(self.slots[place as usize].order).unwrap_or(NONE);
+            place
+        };
+        let slot = &mut self.slots[place as usize];
+        (slot.at, slot.order, slot.uses) = (at, 0, 1);
+        // Nothing was there, and need not be read to be dropped.
+        std::mem::forget(slot.event.replace(event));
         place
     }
 

@@ -38,15 +38,31 @@ fn restarted(matcher: &Matcher<Event>, state: KeyState<Event>, restart: bool) ->
     again
 }
 
-/// What all keys are told when they are spread over so many matchers.
-fn spread(draft: &Draft, events: &[(u8, i64, Event)], parts: u8) -> Option<BTreeMap<String, Vec<Told>>> {
+/// What all keys are told when they are spread over so many matchers, and so many events' keys are fetched at once.
+fn spread(
+    draft: &Draft,
+    events: &[(u8, i64, Event)],
+    parts: u8,
+    at_once: usize,
+) -> Option<BTreeMap<String, Vec<Told>>> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let mut keys = Vec::new();
     for _ in 0..parts {
         keys.push(Keys::new(matcher(draft, true, Limits::default())?));
     }
     let mut newest = i64::MIN;
-    for &(key, at, event) in events {
+    for (number, &(key, at, event)) in events.iter().enumerate() {
+        if number.is_multiple_of(at_once) {
+            let next = &events[number..events.len().min(number + at_once)];
+            for (part, keys) in (0..).zip(&mut keys) {
+                // Every third is another than was said.
+                keys.fetch(
+                    next.iter()
+                        .filter(|(key, ..)| key % parts == part)
+                        .map(|(key, at, _)| format!("k{}", key + u8::from(at % 3 == 0))),
+                );
+            }
+        }
         let name = format!("k{key}");
         if keys[usize::from(key % parts)].push(&name, at, event) == Arrival::Late {
             all.entry(name).or_default().push(("late", at, vec![(0, event.row)]));
@@ -80,9 +96,9 @@ proptest! {
 
     #[test]
     fn keys_may_be_spread(draft in draft(), events in events(40)) {
-        let Some(together) = spread(&draft, &events, 1) else { return Ok(()) };
-        for parts in [2, 8] {
-            let apart = spread(&draft, &events, parts);
+        let Some(together) = spread(&draft, &events, 1, 1) else { return Ok(()) };
+        for (parts, at_once) in [(1, 5), (1, 40), (2, 1), (8, 7)] {
+            let apart = spread(&draft, &events, parts, at_once);
             prop_assert_eq!(Some(&together), apart.as_ref());
         }
     }

@@ -149,7 +149,7 @@ impl<'r> DryRun<'r> {
     pub fn push(&mut self, events: &[Event], each: &mut dyn FnMut(Alert<'r, '_>)) {
         for few in events.chunks(TOGETHER) {
             for (group, keys) in &mut self.groups {
-                keys.fetch(few.iter().map(|event| event.key(group.key)));
+                keys.fetch(few.iter().map(|event| event.key(group.key)).filter(|key| !key.is_empty()));
             }
             few.iter().for_each(|event| self.push_one(event, each));
         }
