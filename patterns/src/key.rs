@@ -1,5 +1,7 @@
 //! What is remembered about one key.
 
+use std::hint::black_box;
+
 use smallvec::SmallVec;
 
 use crate::runs::Runs;
@@ -81,6 +83,16 @@ impl<E> KeyState<E> {
         self.runs.iter().map(runs).fold(0, u32::wrapping_add) as usize
     }
 
+    /// Reads a little of all that an event of each state needs, level by level: where memory is slow, it is waited for together.
+    pub fn fetch_all<'s>(states: impl Iterator<Item = &'s Self> + Clone)
+    where
+        E: 's,
+    {
+        read(states.clone().map(Self::fetch));
+        read(states.clone().map(Self::fetch_runs));
+        read(states.map(Self::fetch_chains));
+    }
+
     /// Whether an event waits for the watermark.
     pub(crate) fn waits(&self) -> bool {
         !self.waiting.is_empty()
@@ -119,4 +131,9 @@ impl<E> KeyState<E> {
     pub fn events(&self) -> usize {
         self.events.len()
     }
+}
+
+/// Has these values computed; what they are is of no account.
+pub fn read(values: impl Iterator<Item = usize>) {
+    black_box(values.fold(0, usize::wrapping_add));
 }

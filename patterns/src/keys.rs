@@ -1,12 +1,12 @@
 //! The keys of a stream: finds the state of an event's key, and the keys that have something to do.
 
 use std::hash::BuildHasher;
-use std::hint::black_box;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::due::Due;
+use crate::key::read;
 use crate::{Arrival, KeyState, Matcher, Output};
 
 /// So many keys that are due are fetched together.
@@ -118,9 +118,7 @@ impl<E> Keys<E> {
         let unknown = fetched.iter().filter(|(_, place)| place.is_none()).count();
         read(free.iter().rev().take(unknown).map(|&place| slots[place as usize].key.len()));
         let states = fetched.iter().filter_map(|(_, place)| *place).map(|place| &slots[place as usize].state);
-        read(states.clone().map(KeyState::fetch));
-        read(states.clone().map(KeyState::fetch_runs));
-        read(states.map(KeyState::fetch_chains));
+        KeyState::fetch_all(states);
         self.asked = 0;
     }
 
@@ -240,9 +238,4 @@ fn short_hash(hasher: &FixedState, key: &str) -> u32 {
 /// The hash of a table's entry: its upper bits tell entries apart, its lower bits say where they are.
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
-}
-
-/// Has these values computed; what they are is of no account.
-fn read(values: impl Iterator<Item = usize>) {
-    black_box(values.fold(0, usize::wrapping_add));
 }

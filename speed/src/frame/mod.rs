@@ -11,5 +11,5 @@ pub use effects::{Counted, Effects, Emitted, Heard, Target};
 pub use operator::{Decoded, EpochEnd, Operator, Refusal, Signal};
 pub use record::{Decoding, Origin, Record, TopicId, TopicPartition};
 pub use stage::{Dispatch, Input, Stage, Task, split_memo};
-pub use state::KeyedState;
+pub use state::{KeyedState, Place};
 pub use time::{Patience, Reached, Tick, Timers, Watermarks};

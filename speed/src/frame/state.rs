@@ -1,129 +1,204 @@
 //! Keyed state that knows what an epoch changed, and can take it back.
 
+use std::hash::BuildHasher;
+
 use compact_str::CompactString;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-use hashbrown::hash_map::EntryRef;
+use hashbrown::HashTable;
 
 /// A value for each key; changes since the last commit are kept apart until they are committed or undone.
 #[derive(Debug)]
 pub struct KeyedState<V> {
-    slots: HashMap<CompactString, Slot<V>, FixedState>,
+    hasher: FixedState,
+    /// Hashes of keys, and where their slots are.
+    places: HashTable<(u32, Place)>,
+    slots: Vec<Slot<V>>,
+    free: Vec<Place>,
     /// What each key touched in this epoch held before it.
-    before: Vec<(CompactString, Option<V>)>,
-    /// Whether this epoch removed a key.
-    removed: bool,
+    before: Vec<(Place, Option<V>)>,
     epoch: u32,
 }
 
+/// Where a key's value is, until the epoch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
 #[derive(Debug)]
 struct Slot<V> {
+    key: CompactString,
+    hash: u32,
     /// The epoch that touched it last.
     epoch: u32,
-    /// `None` only until the epoch ends: removed.
+    /// `None` if the slot is free, or will be when the epoch ends.
     value: Option<V>,
 }
 
 impl<V> Default for KeyedState<V> {
     fn default() -> Self {
-        Self { slots: HashMap::default(), before: Vec::new(), removed: false, epoch: 1 }
+        let (places, slots, free, before) = (HashTable::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { hasher: FixedState::default(), places, slots, free, before, epoch: 1 }
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "places are indices of slots")]
 impl<V: Clone> KeyedState<V> {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.slots.get(key)?.value.as_ref()
+        self.at(self.find(key)?)
+    }
+
+    /// Where a key is that has a value, or had one before this epoch.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<Place> {
+        self.find_hashed(self.hash(key), key)
+    }
+
+    #[must_use]
+    pub fn at(&self, place: Place) -> Option<&V> {
+        self.slots[place.0 as usize].value.as_ref()
     }
 
     /// The value to be changed, made by `missing` where there is none.
     pub fn entry(&mut self, key: &str, missing: impl FnOnce() -> V) -> &mut V {
-        let epoch = self.epoch;
-        let before = &mut self.before;
-        let slot = match self.slots.entry_ref(key) {
-            EntryRef::Occupied(slot) => slot.into_mut(),
-            EntryRef::Vacant(free) => free.insert_with_key(CompactString::new(key), Slot { epoch: 0, value: None }),
-        };
-        if slot.epoch != epoch {
-            slot.epoch = epoch;
-            before.push((CompactString::new(key), slot.value.clone()));
-        }
-        slot.value.get_or_insert_with(missing)
+        let hash = self.hash(key);
+        let place = self.find_hashed(hash, key).unwrap_or_else(|| self.insert(hash, key));
+        self.touch(place).get_or_insert_with(missing)
+    }
+
+    /// The same where there is a value.
+    pub fn entry_at(&mut self, place: Place) -> Option<&mut V> {
+        self.at(place)?;
+        self.touch(place).as_mut()
     }
 
     pub fn remove(&mut self, key: &str) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+        if let Some(place) = self.find(key) {
+            self.remove_at(place);
+        }
+    }
+
+    pub fn remove_at(&mut self, place: Place) {
+        let slot = &mut self.slots[place.0 as usize];
         let value = slot.value.take();
-        self.removed = true;
         if slot.epoch != self.epoch {
             slot.epoch = self.epoch;
-            self.before.push((CompactString::new(key), value));
+            self.before.push((place, value));
         }
     }
 
     /// Puts back a committed value, or forgets the key: outside epochs.
     pub fn restore(&mut self, key: &str, value: Option<V>) {
-        match value {
-            Some(value) => {
-                self.slots.insert(CompactString::new(key), Slot { epoch: 0, value: Some(value) });
+        let hash = self.hash(key);
+        match (self.find_hashed(hash, key), value) {
+            (place, Some(value)) => {
+                let place = place.unwrap_or_else(|| self.insert(hash, key));
+                let slot = &mut self.slots[place.0 as usize];
+                (slot.epoch, slot.value) = (0, Some(value));
             }
-            None => {
-                self.slots.remove(key);
-            }
+            (Some(place), None) => self.give_back(place),
+            (None, None) => {}
         }
     }
 
     /// What this epoch touched, as it is now: `None` was removed.
-    pub fn changes(&self) -> impl Iterator<Item = (&str, Option<&V>)> {
-        self.before.iter().map(|(key, _)| (key.as_str(), self.get(key)))
+    pub fn changes(&self) -> impl Iterator<Item = (&str, Option<&V>)> + Clone {
+        let slots = self.before.iter().map(|(place, _)| &self.slots[place.0 as usize]);
+        slots.map(|slot| (slot.key.as_str(), slot.value.as_ref()))
     }
 
     pub fn commit(&mut self) {
-        let removed = std::mem::take(&mut self.removed);
-        for (key, _) in self.before.drain(..) {
-            if removed && self.slots.get(key.as_str()).is_some_and(|slot| slot.value.is_none()) {
-                self.slots.remove(key.as_str());
+        let mut before = std::mem::take(&mut self.before);
+        for (place, _) in before.drain(..) {
+            if self.at(place).is_none() {
+                self.give_back(place);
             }
         }
+        self.before = before;
         self.next_epoch();
     }
 
     pub fn roll_back(&mut self) {
-        self.removed = false;
-        for (key, value) in self.before.drain(..) {
-            match value {
-                Some(value) => {
-                    self.slots.insert(key, Slot { epoch: 0, value: Some(value) });
-                }
-                None => {
-                    self.slots.remove(&key);
-                }
+        for (place, value) in std::mem::take(&mut self.before) {
+            if value.is_none() {
+                self.give_back(place);
+            } else {
+                self.slots[place.0 as usize].value = value;
             }
         }
         self.next_epoch();
     }
 
+    /// Keys with a value, or with one before this epoch.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.places.len()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.places.is_empty()
     }
 
+    /// Keys with a value.
     pub fn keys(&self) -> impl Iterator<Item = &CompactString> {
-        self.slots.keys()
+        self.slots.iter().filter(|slot| slot.value.is_some()).map(|slot| &slot.key)
+    }
+
+    /// Half of a hash, which is kept, so that other keys' slots need not be looked at.
+    fn hash(&self, key: &str) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
+
+    fn find_hashed(&self, hash: u32, key: &str) -> Option<Place> {
+        let is_it = |&(other, place): &(u32, Place)| other == hash && self.slots[place.0 as usize].key == key;
+        self.places.find(spread(hash), is_it).map(|&(_, place)| place)
+    }
+
+    /// A slot for a new key, without a value.
+    fn insert(&mut self, hash: u32, key: &str) -> Place {
+        let slot = Slot { key: CompactString::new(key), hash, epoch: 0, value: None };
+        let place = if let Some(place) = self.free.pop() {
+            self.slots[place.0 as usize] = slot;
+            place
+        } else {
+            self.slots.push(slot);
+            Place(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+        };
+        self.places.insert_unique(spread(hash), (hash, place), |&(hash, _)| spread(hash));
+        place
+    }
+
+    /// The value at a place, whose value before the epoch is kept.
+    fn touch(&mut self, place: Place) -> &mut Option<V> {
+        let slot = &mut self.slots[place.0 as usize];
+        if slot.epoch != self.epoch {
+            slot.epoch = self.epoch;
+            self.before.push((place, slot.value.clone()));
+        }
+        &mut slot.value
+    }
+
+    fn give_back(&mut self, place: Place) {
+        let slot = &mut self.slots[place.0 as usize];
+        slot.value = None;
+        if let Ok(entry) = self.places.find_entry(spread(slot.hash), |&(_, other)| other == place) {
+            entry.remove();
+        }
+        self.free.push(place);
     }
 
     /// Epoch 0 marks slots that no epoch has touched, so the count skips it when it wraps.
     fn next_epoch(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
-            self.slots.values_mut().for_each(|slot| slot.epoch = 0);
+            self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
             1
         });
     }
+}
+
+/// The hash of a table's entry: its upper bits tell entries apart, its lower bits say where they are.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ use patterns::{Arrival, KeyState, Matcher, Output};
 use rules::{Event, Field, Group, Label};
 
 use super::memory::Memory;
-use crate::frame::{Effects, KeyedState, Target, Timers, TopicId};
+use crate::frame::{Effects, KeyedState, Place, Target, Timers, TopicId};
 use crate::operators::events::micros;
 use crate::rulebook::Edition;
+
+/// The memories of so many keys are fetched together.
+const TOGETHER: usize = 32;
 
 /// The rules in force, with what matches them.
 #[derive(Debug)]
@@ -126,34 +129,47 @@ impl Matching {
     /// Matches all up to the `watermark`, in milliseconds.
     pub fn reach(&mut self, watermark: i64, out: &mut Effects) {
         let Some(reached) = micros(rules::EventTime(watermark)) else { return };
-        while let Some((_, key)) = self.timers.take_due(reached) {
-            let Self { memories, book, timers, alerts, .. } = self;
-            if memories.get(&key).is_none() {
-                continue;
+        let mut due = Vec::with_capacity(TOGETHER);
+        loop {
+            let next = std::iter::from_fn(|| self.timers.take_due(reached)).take(TOGETHER);
+            due.extend(next.map(|(_, key)| (self.memories.find(&key), key)));
+            if due.is_empty() {
+                return;
             }
-            let memory = memories.entry(&key, || Memory::new(&book.labels));
-            memory.arrange(&book.edition.rules, &book.groups, &book.labels);
-            memory.wake = None;
-            for ((group, matcher), states) in book.groups.iter_mut().zip(&mut memory.groups) {
-                for (sub_key, state) in states.iter_mut() {
-                    matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
-                        if let Output::Shed { runs, .. } = output {
-                            out.counted.shed += runs as u64;
-                        }
-                        let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
-                        out.emit(Target::ByKey(*alerts), key.as_bytes(), |out| {
-                            // Writing to memory does not fail.
-                            let _ = serde_json::to_writer(out, &alert.cloud_event());
-                        });
-                    });
+            Memory::fetch(due.iter().filter_map(|&(place, _)| self.memories.at(place?)));
+            for (place, key) in due.drain(..) {
+                if let Some(place) = place {
+                    self.advance(place, &key, watermark, out);
                 }
-                states.retain(|(_, state)| !state.is_empty());
             }
-            if memory.is_empty() {
-                memories.remove(&key);
-            } else {
-                memory.set_timer(&key, &book.groups, timers);
+        }
+    }
+
+    /// Matches what waits of a key.
+    fn advance(&mut self, place: Place, key: &str, watermark: i64, out: &mut Effects) {
+        let Self { memories, book, timers, alerts, .. } = self;
+        let Some(memory) = memories.entry_at(place) else { return };
+        memory.arrange(&book.edition.rules, &book.groups, &book.labels);
+        memory.wake = None;
+        for ((group, matcher), states) in book.groups.iter_mut().zip(&mut memory.groups) {
+            for (sub_key, state) in states.iter_mut() {
+                matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
+                    if let Output::Shed { runs, .. } = output {
+                        out.counted.shed += runs as u64;
+                    }
+                    let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
+                    out.emit(Target::ByKey(*alerts), key.as_bytes(), |out| {
+                        // Writing to memory does not fail.
+                        let _ = serde_json::to_writer(out, &alert.cloud_event());
+                    });
+                });
             }
+            states.retain(|(_, state)| !state.is_empty());
+        }
+        if memory.is_empty() {
+            memories.remove_at(place);
+        } else {
+            memory.set_timer(key, &book.groups, timers);
         }
     }
 
@@ -177,7 +193,13 @@ impl Matching {
 
     /// Writes what changed to the changelog.
     pub fn flush(&self, out: &mut Effects) {
-        for (key, memory) in self.memories.changes() {
+        let mut ahead = self.memories.changes();
+        for (number, (key, memory)) in self.memories.changes().enumerate() {
+            if number.is_multiple_of(TOGETHER) {
+                let next = ahead.clone().take(TOGETHER);
+                Memory::fetch(next.filter_map(|(_, memory)| memory));
+                ahead.by_ref().take(TOGETHER).for_each(drop);
+            }
             match memory {
                 Some(memory) => out.emit(self.state, key.as_bytes(), |out| memory.write(out)),
                 None => out.delete(self.state, key.as_bytes()),

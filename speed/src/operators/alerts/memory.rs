@@ -39,6 +39,11 @@ impl Memory {
         Self { labels: Arc::clone(labels), groups: labels.iter().map(|_| Vec::new()).collect(), wake: None }
     }
 
+    /// Reads a little of all that matching needs of these.
+    pub fn fetch<'m>(memories: impl Iterator<Item = &'m Self> + Clone) {
+        KeyState::fetch_all(memories.flat_map(|memory| memory.groups.iter().flatten().map(|(_, state)| state)));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.groups.iter().all(Vec::is_empty)
     }
