@@ -34,6 +34,8 @@ pub enum EventError {
     Time { field: &'static str, value: String },
     #[error("field price is not a number: {0:?}")]
     Price(String),
+    #[error("its texts have {length} bytes, where an event has at most {most}")]
+    Long { length: usize, most: usize },
 }
 
 /// Why a dry run cannot be made.

@@ -147,11 +147,14 @@ struct Fields {
     /// Where the input has it, from 0; for a dry run.
     row: u64,
     /// Where each text ends.
-    ends: [u32; CLICK.len()],
+    ends: [u16; CLICK.len()],
 }
 
+/// Bytes of an event's texts together.
+const MOST: usize = u16::MAX as usize;
+
 impl Event {
-    /// An event of these texts, which stand in the order of the topic's fields.
+    /// An event of these texts, which stand in the order of the topic's fields. What goes beyond 65,535 bytes is cut off.
     #[must_use]
     pub fn new(at: EventTime, price: Option<f64>, texts: &[&str], row: u64) -> Self {
         Self::of(at, price, texts.iter().copied(), row)
@@ -166,7 +169,7 @@ impl Event {
             let mut texts = texts.fuse();
             for end in &mut ends {
                 all.push_str(texts.next().unwrap_or_default());
-                *end = u32::try_from(all.len()).unwrap_or(u32::MAX);
+                *end = u16::try_from(all.len()).unwrap_or(u16::MAX);
             }
             let fields = Fields { at, price: price.unwrap_or(f64::NAN), row, ends };
             Self(Arc::from_header_and_str(fields, all))
@@ -230,6 +233,10 @@ impl Event {
             text => Some(text.parse().map_err(|_| EventError::Price(text.to_owned()))?),
         };
         let own = texts.first().copied().filter(|own| !own.is_empty()).unwrap_or(id);
+        let length = own.len() + texts.iter().skip(1).map(|text| text.len()).sum::<usize>();
+        if length > MOST {
+            return Err(EventError::Long { length, most: MOST });
+        }
         Ok(Self::of(at, price, std::iter::once(own).chain(texts.iter().skip(1).copied()), row))
     }
 
@@ -271,7 +278,7 @@ impl Event {
         let place = usize::from(place);
         let Some(&end) = self.0.header.ends.get(place) else { return "" };
         let start = place.checked_sub(1).and_then(|before| self.0.header.ends.get(before)).copied().unwrap_or(0);
-        self.0.slice.get(start as usize..end as usize).unwrap_or_default()
+        self.0.slice.get(usize::from(start)..usize::from(end)).unwrap_or_default()
     }
 
     /// The value of a field as a key.
@@ -430,5 +437,24 @@ impl<'de: 'r, 'r> Deserialize<'de> for Loose<'r> {
             }
         }
         from.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_whole_or_refused_for_its_length() {
+        let click = |brand: usize| {
+            let brand = "ü".repeat(brand);
+            let json =
+                format!(r#"{{"event_id": "e", "user_id": "u", "event_time": 1767225600000, "brand": "{brand}"}}"#);
+            Event::from_json(Topic::Clickstream, json.as_bytes(), "", 0)
+        };
+        let longest = click(32_766).expect("2 + 65,532 bytes");
+        assert_eq!(longest.text(7).len(), 65_532);
+        let longer = click(32_767).expect_err("2 + 65,534 bytes").to_string();
+        assert_eq!(longer, "its texts have 65536 bytes, where an event has at most 65535");
     }
 }
