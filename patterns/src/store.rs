@@ -145,8 +145,7 @@ impl Chains {
             return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
         }
         let place = self.free;
-        self.free = self.nodes[place as usize].before;
-        self.nodes[place as usize] = node;
+        self.free = std::mem::replace(&mut self.nodes[place as usize], node).before;
         place
     }
 
@@ -158,15 +157,15 @@ impl Chains {
 
     /// Gives up one use, and with the last one the node, and so on back to the beginning.
     pub fn release<E>(&mut self, events: &mut Events<E>, mut node: u32) {
+        let nodes = self.nodes.as_mut_slice();
         while node != NONE {
-            let Node { before, event, .. } = self.nodes[node as usize];
-            let uses = &mut self.nodes[node as usize].uses;
+            let Node { before, event, uses, .. } = &mut nodes[node as usize];
             *uses = uses.saturating_sub(1);
             if *uses > 0 {
                 return;
             }
-            events.release(event);
-            self.nodes[node as usize].before = self.free;
+            events.release(*event);
+            let before = std::mem::replace(before, self.free);
             self.free = node;
             self.used -= 1;
             node = before;
