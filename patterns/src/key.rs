@@ -93,13 +93,20 @@ impl<E> KeyState<E> {
         read(states.map(Self::fetch_chains));
     }
 
+    /// How many bytes it takes at most when it is saved in MessagePack, if its events take so many.
+    #[must_use]
+    pub fn saved_size(&self, events: usize) -> usize {
+        let nodes: usize = self.runs.iter().map(|(_, runs)| runs.chains.len()).sum();
+        events + 40 * self.events() + 24 * nodes + 32 * self.runs() + 16
+    }
+
     /// Whether an event waits for the watermark.
     pub(crate) fn waits(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// The events that are kept.
-    pub(crate) fn all_events(&self) -> impl Iterator<Item = &E> {
+    pub fn all_events(&self) -> impl Iterator<Item = &E> {
         self.events.slots.iter().filter_map(|slot| slot.event.as_ref())
     }
 

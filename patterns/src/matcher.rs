@@ -146,6 +146,26 @@ impl<E> Matcher<E> {
         }
     }
 
+    /// Drops half of what is remembered of a key: the oldest runs, and of the events that wait the latest. Returns how many events
+    /// no longer wait.
+    pub fn halve(&mut self, state: &mut KeyState<E>, watermark: i64, out: &mut dyn FnMut(Output<'_, E>)) -> usize {
+        let kept = state.waiting.len() / 2;
+        let waited = state.waiting.drain(kept..).map(|event| state.events.release(event)).count();
+        for (pattern, runs) in &mut state.runs {
+            let pattern = *pattern as usize;
+            let Some(entry) = self.patterns.get(pattern) else { continue };
+            let (open, taken) = (runs.partial.len() + runs.completed().len(), runs.chains.len());
+            let limits = Limits { runs: open / 2, taken: taken / 2, ..entry.limits };
+            let (known, room) = (&mut self.known, &mut self.room);
+            runs.shed(
+                watermark,
+                &limits,
+                &mut entry.work(pattern, &self.conditions, known, &mut state.events, room, out),
+            );
+        }
+        waited
+    }
+
     /// Whether all runs have left their windows unseen, and no event waits.
     pub(crate) fn has_faded(&self, state: &KeyState<E>, watermark: i64) -> bool {
         let faded = |(pattern, runs): &(u32, Box<Runs>)| {

@@ -250,6 +250,12 @@ impl Event {
         usize::from(self.at().0 == 0)
     }
 
+    /// How many bytes it takes at most in MessagePack.
+    #[must_use]
+    pub fn saved_size(&self) -> usize {
+        self.0.slice.len() + 5 * CLICK.len() + 40
+    }
+
     #[must_use]
     pub fn row(&self) -> u64 {
         self.0.header.row

@@ -47,10 +47,15 @@ impl<V: Clone> KeyedState<V> {
         self.at(self.find(key)?)
     }
 
-    /// Where a key is that has a value, or had one before this epoch.
+    /// Where a key is that has a value, or had one in this epoch.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<Place> {
         self.find_hashed(self.hash(key), key)
+    }
+
+    #[must_use]
+    pub fn key(&self, place: Place) -> &str {
+        &self.slots[place.0 as usize].key
     }
 
     #[must_use]
@@ -100,6 +105,11 @@ impl<V: Clone> KeyedState<V> {
         }
     }
 
+    /// Where this epoch touched a value, or removed one.
+    pub fn changed(&self) -> impl Iterator<Item = Place> {
+        self.before.iter().map(|&(place, _)| place)
+    }
+
     /// What this epoch touched, as it is now: `None` was removed.
     pub fn changes(&self) -> impl Iterator<Item = (&str, Option<&V>)> + Clone {
         let slots = self.before.iter().map(|(place, _)| &self.slots[place.0 as usize]);
@@ -128,7 +138,7 @@ impl<V: Clone> KeyedState<V> {
         self.next_epoch();
     }
 
-    /// Keys with a value, or with one before this epoch.
+    /// Keys with a value, or with one in this epoch.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use data::EventTime;
 use patterns::{Arrival, KeyState, Matcher, Output};
-use rules::{Event, Field, Group, Label};
+use rules::{Event, Field, Group, Label, RuleSet};
 
-use super::memory::Memory;
+use super::memory::{Memory, size};
 use crate::frame::{Effects, KeyedState, Place, Target, Timers, TopicId};
 use crate::operators::events::micros;
 use crate::rulebook::Edition;
 
 /// The memories of so many keys are fetched together.
 const TOGETHER: usize = 32;
+
+/// So many bytes of a memory are kept: it must fit a message of the changelog.
+const MOST_BYTES: usize = 7 << 20;
 
 /// The rules in force, with what matches them.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub struct Matching {
     book: Book,
     memories: KeyedState<Memory>,
     timers: Timers,
+    /// The last watermark.
+    reached: i64,
 }
 
 impl Matching {
@@ -59,7 +64,7 @@ impl Matching {
         edition: &Arc<Edition>,
     ) -> Result<Self, String> {
         let (memories, timers) = (KeyedState::default(), Timers::default());
-        Ok(Self { alerts, state, takes, book: Book::new(edition, takes)?, memories, timers })
+        Ok(Self { alerts, state, takes, book: Book::new(edition, takes)?, memories, timers, reached: i64::MIN })
     }
 
     /// Takes up rules that were read anew; whether there were any. Those that cannot be compiled are refused where they are read.
@@ -101,7 +106,7 @@ impl Matching {
     pub fn push(&mut self, key: &str, field: Option<Field>, click: &Event, watermark: i64, out: &mut Effects) {
         let Self { memories, book, timers, .. } = self;
         let of_field = |group: &Group| field.is_none_or(|field| group.key == field);
-        if !book.groups.iter().any(|(group, _)| of_field(group)) {
+        if !book.groups.iter().any(|(group, _)| of_field(group) && !click.key(group.key).is_empty()) {
             return;
         }
         let memory = memories.entry(key, || Memory::new(&book.labels));
@@ -129,6 +134,7 @@ impl Matching {
     /// Matches all up to the `watermark`, in milliseconds.
     pub fn reach(&mut self, watermark: i64, out: &mut Effects) {
         let Some(reached) = micros(rules::EventTime(watermark)) else { return };
+        self.reached = watermark;
         let mut due = Vec::with_capacity(TOGETHER);
         loop {
             let next = std::iter::from_fn(|| self.timers.take_due(reached)).take(TOGETHER);
@@ -153,15 +159,8 @@ impl Matching {
         memory.wake = None;
         for ((group, matcher), states) in book.groups.iter_mut().zip(&mut memory.groups) {
             for (sub_key, state) in states.iter_mut() {
-                matcher.advance(state, watermark, &mut |output: Output<'_, Event>| {
-                    if let Output::Shed { runs, .. } = output {
-                        out.counted.shed += runs as u64;
-                    }
-                    let Some(alert) = group.alert(&book.edition.rules, sub_key, &output) else { return };
-                    out.emit(Target::ByKey(*alerts), key.as_bytes(), |out| {
-                        // Writing to memory does not fail.
-                        let _ = serde_json::to_writer(out, &alert.cloud_event());
-                    });
+                matcher.advance(state, watermark, &mut |output| {
+                    report(&output, (group, &book.edition.rules), (key, sub_key), *alerts, out);
                 });
             }
             states.retain(|(_, state)| !state.is_empty());
@@ -191,8 +190,36 @@ impl Matching {
         Ok(())
     }
 
+    /// Drops what is more than a message of the changelog can hold.
+    fn shed(&mut self, out: &mut Effects) {
+        let is_large = |place: &Place| self.memories.at(*place).is_some_and(|memory| memory.is_larger_than(MOST_BYTES));
+        let large: Vec<Place> = self.memories.changed().filter(is_large).collect();
+        for place in large {
+            let Self { memories, book, alerts, reached, .. } = self;
+            let key = CompactString::new(memories.key(place));
+            let Some(memory) = memories.entry_at(place) else { continue };
+            while memory.is_larger_than(MOST_BYTES) {
+                let Some((group, state, before)) = memory.largest() else { break };
+                let (Some((group, matcher)), Some(states)) = (book.groups.get_mut(group), memory.groups.get_mut(group))
+                else {
+                    break;
+                };
+                let Some((sub_key, remembered)) = states.get_mut(state) else { break };
+                let waited = matcher.halve(remembered, *reached, &mut |output| {
+                    report(&output, (group, &book.edition.rules), (&key, sub_key), *alerts, out);
+                });
+                out.counted.shed += waited as u64;
+                if states.get(state).is_some_and(|state| size(state) >= before) {
+                    let (_, state) = states.swap_remove(state);
+                    out.counted.shed += state.runs() as u64;
+                }
+            }
+        }
+    }
+
     /// Writes what changed to the changelog.
-    pub fn flush(&self, out: &mut Effects) {
+    pub fn flush(&mut self, out: &mut Effects) {
+        self.shed(out);
         let mut ahead = self.memories.changes();
         for (number, (key, memory)) in self.memories.changes().enumerate() {
             if number.is_multiple_of(TOGETHER) {
@@ -217,5 +244,101 @@ impl Matching {
         let due: Vec<(EventTime, CompactString)> =
             self.memories.keys().filter_map(|key| Some((self.memories.get(key)?.wake?, key.clone()))).collect();
         due.iter().for_each(|(wake, key)| self.timers.set(*wake, key));
+    }
+}
+
+/// Counts what was dropped, and writes an alert.
+fn report(
+    output: &Output<'_, Event>,
+    (group, rules): (&Group, &RuleSet),
+    (key, sub_key): (&str, &str),
+    alerts: TopicId,
+    out: &mut Effects,
+) {
+    if let Output::Shed { runs, .. } = output {
+        out.counted.shed += *runs as u64;
+    }
+    let Some(alert) = group.alert(rules, sub_key, output) else { return };
+    out.emit(Target::ByKey(alerts), key.as_bytes(), |out| {
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(out, &alert.cloud_event());
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::{EventTime, Topic};
+
+    use super::*;
+    use crate::kafka::MESSAGE_BYTES;
+    use crate::rulebook::Rulebook;
+
+    const STATE: TopicId = TopicId(2);
+    const RULES: &str = r#"
+        [patterns.twice]
+        key = "user_id"
+        within = "1 hour"
+        on_match = "TWICE"
+        stages = [{ name = "view", where = 'event.type == "view"', times = 2 }]
+        [patterns.left]
+        key = "user_session"
+        within = "1 hour"
+        on_timeout = "LEFT"
+        [[patterns.left.stages]]
+        name = "view"
+        where = 'event.type == "view"'
+        [[patterns.left.stages]]
+        name = "purchase"
+        follows = "followed_by"
+        where = 'event.type == "purchase"'
+    "#;
+
+    fn matching() -> Matching {
+        let rules = RuleSet::read(&[("rules.toml".into(), RULES.to_owned())]).expect("rules");
+        let edition = Rulebook::new(rules, 1).newest();
+        Matching::new(TopicId(1), Target::Partition(STATE, 0), |_| true, &edition).expect("compiled")
+    }
+
+    fn view(number: i64, session: &str, page: &str) -> Event {
+        let id = format!("e{number}");
+        let texts = [&id, "view", "u", session, "p", "", "", "", page, ""];
+        Event::new(EventTime(number), None, &texts, 0)
+    }
+
+    fn written(out: &Effects) -> Vec<Option<Vec<u8>>> {
+        let of_state = out.records().filter(|record| record.target.topic() == STATE);
+        of_state.map(|record| record.value.map(<[u8]>::to_vec)).collect()
+    }
+
+    #[test]
+    fn a_memory_always_fits_a_message_and_says_what_it_dropped() {
+        let most: usize = MESSAGE_BYTES.parse().expect("a number");
+        let page = "x".repeat(60_000);
+        for reached in [0, 900] {
+            let (mut matching, mut out) = (matching(), Effects::default());
+            (1..=900).for_each(|number| matching.push("u", None, &view(number, "s", &page), 0, &mut out));
+            matching.reach(reached, &mut out);
+            matching.flush(&mut out);
+            let values = written(&out);
+            let [Some(value)] = values.as_slice() else { panic!("one memory") };
+            assert!(value.len() > most / 4 && value.len() < most, "{}", value.len());
+            assert!(out.counted.shed > 0, "what is dropped is counted");
+
+            // What is left is read back, and matched.
+            matching.restore("u", Some(value)).expect("it can be read");
+            let mut out = Effects::default();
+            matching.push("u", None, &view(901, "s", ""), reached, &mut out);
+            matching.push("u", None, &view(902, "s", ""), reached, &mut out);
+            matching.reach(903, &mut out);
+            assert!(out.records().any(|record| record.target.topic() == TopicId(1)), "an alert");
+        }
+    }
+
+    #[test]
+    fn a_click_without_a_key_leaves_no_memory() {
+        let (mut matching, mut out) = (matching(), Effects::default());
+        matching.push("u", Topic::Clickstream.field("user_session"), &view(1, "", ""), 0, &mut out);
+        matching.flush(&mut out);
+        assert!(written(&out).is_empty() && matching.memories.is_empty());
     }
 }

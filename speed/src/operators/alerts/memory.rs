@@ -17,10 +17,16 @@ use crate::operators::events::micros;
 pub struct Memory {
     /// What `groups` are.
     labels: Arc<Vec<Label>>,
-    pub groups: Vec<Vec<(CompactString, KeyState<Event>)>>,
+    pub groups: Vec<Vec<Remembered>>,
     /// When the timer is set; follows from the rest.
     pub wake: Option<EventTime>,
 }
+
+/// A key of a group, and what is known of it.
+pub type Remembered = (CompactString, KeyState<Event>);
+
+/// An event takes no more, however long its texts are.
+const EVENT_BYTES: usize = 66_000;
 
 #[derive(Serialize)]
 struct Written<'m> {
@@ -42,6 +48,23 @@ impl Memory {
     /// Reads a little of all that matching needs of these.
     pub fn fetch<'m>(memories: impl Iterator<Item = &'m Self> + Clone) {
         KeyState::fetch_all(memories.flat_map(|memory| memory.groups.iter().flatten().map(|(_, state)| state)));
+    }
+
+    /// Whether it takes more than `most` bytes when it is written.
+    pub fn is_larger_than(&self, most: usize) -> bool {
+        let states = || self.groups.iter().flatten();
+        // Few of them are worth a look at their events.
+        let at_most = |(key, state): &Remembered| key.len() + state.saved_size(state.events() * EVENT_BYTES);
+        states().map(at_most).sum::<usize>() > most && states().map(size).sum::<usize>() > most
+    }
+
+    /// The group and the place in it of what takes most room, and how much.
+    pub fn largest(&self) -> Option<(usize, usize, usize)> {
+        let sizes = |(group, states): (usize, &Vec<Remembered>)| {
+            states.iter().map(size).enumerate().map(|(place, size)| (size, group, place)).max()
+        };
+        let (size, group, place) = self.groups.iter().enumerate().filter_map(sizes).max()?;
+        Some((group, place, size))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -128,6 +151,11 @@ impl Memory {
         }
         self.wake = next;
     }
+}
+
+/// How many bytes it takes at most when it is written.
+pub fn size((key, state): &Remembered) -> usize {
+    key.len() + state.saved_size(state.all_events().map(Event::saved_size).sum())
 }
 
 /// The group that had the same key.
