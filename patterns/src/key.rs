@@ -88,9 +88,9 @@ impl<E> KeyState<E> {
     where
         E: 's,
     {
-        read(states.clone().map(Self::fetch));
-        read(states.clone().map(Self::fetch_runs));
-        read(states.map(Self::fetch_chains));
+        read_all(states.clone().map(Self::fetch));
+        read_all(states.clone().map(Self::fetch_runs));
+        read_all(states.map(Self::fetch_chains));
     }
 
     /// How many bytes it takes at most when it is saved in MessagePack, if its events take so many.
@@ -141,6 +141,6 @@ impl<E> KeyState<E> {
 }
 
 /// Has these values computed; what they are is of no account.
-pub fn read(values: impl Iterator<Item = usize>) {
+pub fn read_all(values: impl Iterator<Item = usize>) {
     black_box(values.fold(0, usize::wrapping_add));
 }

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::due::Due;
-use crate::key::read;
+use crate::key::read_all;
 use crate::{Arrival, KeyState, Matcher, Output};
 
 /// So many keys that are due are fetched together.
@@ -116,7 +116,7 @@ impl<E> Keys<E> {
             *place = places.find(spread(*hash), |&(other, _)| other == *hash).map(|&(_, place)| place);
         }
         let unknown = fetched.iter().filter(|(_, place)| place.is_none()).count();
-        read(free.iter().rev().take(unknown).map(|&place| slots[place as usize].key.len()));
+        read_all(free.iter().rev().take(unknown).map(|&place| slots[place as usize].key.len()));
         let states = fetched.iter().filter_map(|(_, place)| *place).map(|place| &slots[place as usize].state);
         KeyState::fetch_all(states);
         self.asked = 0;
@@ -145,13 +145,13 @@ impl<E> Keys<E> {
     /// The same for keys that are due. Most of those that nothing came for are forgotten, with their events.
     fn fetch_due(&self, ready: &[(i64, u32)]) {
         let states = ready.iter().map(|&(_, place)| &self.slots[place as usize].state);
-        read(states.clone().map(KeyState::fetch));
-        read(states.clone().map(KeyState::fetch_runs));
+        read_all(states.clone().map(KeyState::fetch));
+        read_all(states.clone().map(KeyState::fetch_runs));
         if self.watermark < i64::MAX {
             let forgotten = states.clone().filter(|state| !state.waits());
-            read(forgotten.flat_map(KeyState::all_events).map(self.touch));
+            read_all(forgotten.flat_map(KeyState::all_events).map(self.touch));
         }
-        read(states.filter(|state| state.waits()).map(KeyState::fetch_chains));
+        read_all(states.filter(|state| state.waits()).map(KeyState::fetch_chains));
     }
 
     /// Looks at a key that was to be looked at by now.

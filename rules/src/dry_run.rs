@@ -81,7 +81,7 @@ impl CsvEvents {
         let header = match reader.headers() {
             Ok(header) => header.clone(),
             Err(source) => {
-                let source = EventError::Json(source.to_string());
+                let source = EventError::Csv(source.to_string());
                 return Err(DryRunError::Event { path, row: 0, source });
             }
         };
@@ -99,7 +99,7 @@ impl CsvEvents {
     }
 
     fn read(&mut self) -> Result<Option<Event>, EventError> {
-        if !self.reader.read_record(&mut self.record).map_err(|error| EventError::Json(error.to_string()))? {
+        if !self.reader.read_record(&mut self.record).map_err(|error| EventError::Csv(error.to_string()))? {
             return Ok(None);
         }
         let field = |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();

@@ -32,7 +32,9 @@ pub enum EventError {
     Missing(&'static str),
     #[error("field {field} is not a time: {value:?}; write it as 2026-01-31T12:00:00Z")]
     Time { field: &'static str, value: String },
-    #[error("field price is not a number: {0:?}")]
+    #[error("not CSV with the fields of the topic: {0}")]
+    Csv(String),
+    #[error("field price is not a number of at most 10^12: {0:?}")]
     Price(String),
     #[error("its texts have {length} bytes, where an event has at most {most}")]
     Long { length: usize, most: usize },

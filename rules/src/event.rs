@@ -151,10 +151,13 @@ struct Fields {
 }
 
 /// Bytes of an event's texts together.
-const MOST: usize = u16::MAX as usize;
+const MOST_TEXT: usize = u16::MAX as usize;
+/// As in `batch`, so that sums of them stay numbers.
+const MOST_PRICE: f64 = 1e12;
 
 impl Event {
-    /// An event of these texts, which stand in the order of the topic's fields. What goes beyond 65,535 bytes is cut off.
+    /// An event of these texts, which stand in the order of the topic's fields. A text that ends behind 65,535 bytes is empty, or
+    /// cut off; [`Event::from_json`] refuses such events.
     #[must_use]
     pub fn new(at: EventTime, price: Option<f64>, texts: &[&str], row: u64) -> Self {
         Self::of(at, price, texts.iter().copied(), row)
@@ -182,6 +185,10 @@ impl Event {
     /// What cannot be read.
     pub fn from_json(topic: Topic, value: &[u8], id: &str, row: u64) -> Result<Self, EventError> {
         let json = |source: serde_json::Error| EventError::Json(source.to_string());
+        // A list of values would also do for serde.
+        if value.trim_ascii_start().first() != Some(&b'{') {
+            return Err(EventError::Json("it is no object".to_owned()));
+        }
         match topic {
             Topic::Clickstream => {
                 let click: Click = serde_json::from_slice(value).map_err(json)?;
@@ -230,12 +237,15 @@ impl Event {
         let at = time.time().ok_or_else(|| EventError::Time { field: topic.time(), value: time.0.to_string() })?;
         let price = match price.0.trim() {
             "" => None,
-            text => Some(text.parse().map_err(|_| EventError::Price(text.to_owned()))?),
+            text => {
+                let price = text.parse().ok().filter(|price: &f64| price.abs() <= MOST_PRICE);
+                Some(price.ok_or_else(|| EventError::Price(text.to_owned()))?)
+            }
         };
         let own = texts.first().copied().filter(|own| !own.is_empty()).unwrap_or(id);
         let length = own.len() + texts.iter().skip(1).map(|text| text.len()).sum::<usize>();
-        if length > MOST {
-            return Err(EventError::Long { length, most: MOST });
+        if length > MOST_TEXT {
+            return Err(EventError::Long { length, most: MOST_TEXT });
         }
         Ok(Self::of(at, price, std::iter::once(own).chain(texts.iter().skip(1).copied()), row))
     }
@@ -449,6 +459,20 @@ impl<'de: 'r, 'r> Deserialize<'de> for Loose<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_price_and_no_object_is_refused() {
+        let click = |price: &str| {
+            let json = format!(r#" {{"user_id": "u", "event_time": 1767225600000, "price": {price}}}"#);
+            Event::from_json(Topic::Clickstream, json.as_bytes(), "", 0).map(|event| event.price())
+        };
+        assert_eq!([click("1e12"), click("\"-2.50\""), click("null")], [Ok(Some(1e12)), Ok(Some(-2.5)), Ok(None)]);
+        for price in ["1e999", "-5e300", "\"inf\"", "\"NaN\"", "1000000000001"] {
+            assert!(click(price).is_err(), "{price}");
+        }
+        let list = Event::from_json(Topic::Clickstream, br#"["e", "view", "u"]"#, "", 0);
+        assert_eq!(list, Err(EventError::Json("it is no object".to_owned())));
+    }
 
     #[test]
     fn an_event_is_whole_or_refused_for_its_length() {

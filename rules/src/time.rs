@@ -26,7 +26,7 @@ impl EventTime {
         let (date, of_day) = text.as_bytes().split_first_chunk::<10>()?;
         let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date else { return None };
         let (year, month, day) = (number([y0, y1, y2, y3])?, number([m0, m1])?, number([d0, d1])?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        if !(1..=12).contains(&month) || !(1..=length_of(year, month)).contains(&day) {
             return None;
         }
         let midnight = days(year, month, day) * DAY;
@@ -35,7 +35,9 @@ impl EventTime {
         }
         let [b'T' | b' ' | b't', h0, h1, b':', m0, m1, b':', s0, s1] = *of_day.first_chunk::<9>()? else { return None };
         let (hour, minute, second) = (number([h0, h1])?, number([m0, m1])?, number([s0, s1])?);
-        if hour > 24 || minute > 59 || second > 60 {
+        // Midnight at a day's end, and a leap second.
+        let is_end = hour == 24 && minute == 0 && second == 0;
+        if hour > 23 && !is_end || minute > 59 || second > 60 {
             return None;
         }
         let mut rest = text.get(19..)?;
@@ -104,7 +106,17 @@ fn zone(text: &str) -> Option<i64> {
     }
     let hours: i64 = digits.get(..2)?.parse().ok()?;
     let minutes: i64 = digits.get(2..).filter(|rest| !rest.is_empty()).map_or(Some(0), |rest| rest.parse().ok())?;
-    Some(sign * (hours * 60 + minutes) * 60_000)
+    (hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes) * 60_000)
+}
+
+/// How many days a month has.
+const fn length_of(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
 }
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in years that begin in March.
@@ -170,7 +182,13 @@ mod tests {
         assert_eq!(at("2019-10-01T02:00:05+02:00"), Some(1_569_888_005_000));
         assert_eq!(at("2019-10-01"), Some(1_569_888_000_000));
         assert_eq!(at("yesterday"), None);
-        assert_eq!(at("2019-13-01"), None);
+        assert_eq!(at("2019-09-30T24:00:00Z"), Some(1_569_888_000_000));
+        assert_eq!(at("2024-02-29"), Some(1_709_164_800_000));
+        for no_time in
+            ["2019-13-01", "2026-02-29", "2100-02-29", "2019-04-31", "2019-10-01T24:00:01", "2019-10-01T00:00:05+15:00"]
+        {
+            assert_eq!(at(no_time), None, "{no_time}");
+        }
         assert_eq!(at("2019-10-01T00:00:05 PST"), None);
     }
 

@@ -8,8 +8,8 @@ use rules::{Event, Topic};
 
 use crate::frame::{Decoded, Origin, Record, Refusal};
 
-/// Bytes of an event: alerts hold several.
-const MOST: usize = 64 << 10;
+/// Bytes of an event's record: alerts hold several.
+const MOST_RECORD: usize = 64 << 10;
 
 /// Reads a record of `topic`, whose user is the key. One without an id is named after its place, where it entered.
 ///
@@ -31,8 +31,8 @@ pub fn decode<'r>(topic: Topic, record: &Record<'r>) -> Result<Decoded<'r, (Topi
 
 fn read(topic: Topic, record: &Record<'_>) -> Result<Event, String> {
     let value = record.value.unwrap_or_default();
-    if value.len() > MOST {
-        return Err(format!("{} bytes, where an event has at most {MOST}", value.len()));
+    if value.len() > MOST_RECORD {
+        return Err(format!("{} bytes, where an event has at most {MOST_RECORD}", value.len()));
     }
     let (partition, offset) = match record.origin.and_then(Origin::from_header) {
         Some((_, origin)) => (origin.at.partition, origin.offset),
