@@ -6,6 +6,9 @@ use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+/// So many free slots are kept, and more as long as they are no more than three in four.
+const FREE: usize = 1_024;
+
 /// A value for each key; changes since the last commit are kept apart until they are committed or undone.
 #[derive(Debug)]
 pub struct KeyedState<V> {
@@ -124,6 +127,7 @@ impl<V: Clone> KeyedState<V> {
             }
         }
         self.before = before;
+        self.shrink();
         self.next_epoch();
     }
 
@@ -197,6 +201,24 @@ impl<V: Clone> KeyedState<V> {
         self.free.push(place);
     }
 
+    /// Gives back the room of many keys that are no more. No place outlives an epoch, so values may move.
+    fn shrink(&mut self) {
+        if self.free.len() <= FREE || self.free.len() / 3 <= self.slots.len() - self.free.len() {
+            return;
+        }
+        let slots = std::mem::take(&mut self.slots).into_iter().filter(|slot| slot.value.is_some());
+        // Not in place: that would keep the room.
+        self.slots = slots.fold(Vec::new(), |mut kept, slot| {
+            kept.push(slot);
+            kept
+        });
+        (self.free, self.before) = (Vec::new(), Vec::new());
+        self.places = HashTable::with_capacity(self.slots.len());
+        for (place, slot) in (0..).zip(&self.slots) {
+            self.places.insert_unique(spread(slot.hash), (slot.hash, Place(place)), |&(hash, _)| spread(hash));
+        }
+    }
+
     /// Epoch 0 marks slots that no epoch has touched, so the count skips it when it wraps.
     fn next_epoch(&mut self) {
         self.epoch = self.epoch.checked_add(1).unwrap_or_else(|| {
@@ -235,6 +257,26 @@ mod tests {
             1 => Just(Step::RollBack),
         ];
         prop::collection::vec(step, 0..60)
+    }
+
+    #[test]
+    fn the_room_of_keys_that_are_no_more_is_given_back() {
+        let mut state = KeyedState::<i64>::default();
+        let name = |key: i64| format!("a key of more than twenty-four letters: {key}");
+        (0..20_000).for_each(|key| *state.entry(&name(key), || 0) += key);
+        state.commit();
+        (0..20_000).filter(|key| key % 1_000 != 7).for_each(|key| state.remove(&name(key)));
+        state.commit();
+        assert!(
+            state.len() == 20 && state.slots.capacity() < 100 && state.places.capacity() < 100 && state.free.is_empty()
+        );
+        for key in 0..20_000 {
+            assert_eq!(state.get(&name(key)), (key % 1_000 == 7).then_some(&key));
+        }
+        *state.entry(&name(7), || 0) += 1;
+        state.remove(&name(1_007));
+        state.roll_back();
+        assert_eq!([state.get(&name(7)), state.get(&name(1_007))], [Some(&7), Some(&1_007)]);
     }
 
     proptest! {
