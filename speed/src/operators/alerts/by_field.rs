@@ -150,7 +150,7 @@ impl Operator for AlertsByField {
             && self.matching.take(edition)
         {
             // Without patterns over fields nobody says how far time has come, and no memory would be looked at.
-            self.matching.forget();
+            self.matching.forget(|_| true);
         }
     }
 

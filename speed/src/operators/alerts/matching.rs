@@ -78,10 +78,10 @@ impl Matching {
         false
     }
 
-    /// Forgets at once what patterns remember that are no more; by itself a memory does so when it is looked at.
-    pub fn forget(&mut self) {
+    /// Forgets at once what patterns remember that are no more, in `some` memories; by itself a memory does so when it is looked at.
+    pub fn forget(&mut self, some: fn(&Memory) -> bool) {
         let Self { memories, book, timers, .. } = self;
-        let of_others = |memory: &Memory| !memory.is_arranged(&book.labels);
+        let of_others = |memory: &Memory| !memory.is_arranged(&book.labels) && some(memory);
         let keys: Vec<CompactString> = memories.keys().cloned().collect();
         for key in keys {
             if !memories.get(&key).is_some_and(of_others) {

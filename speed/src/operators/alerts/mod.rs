@@ -150,7 +150,10 @@ impl Operator for Alerts {
     fn signal(&mut self, signal: &Signal<'_>, out: &mut Effects) {
         match signal {
             Signal::Rules(edition) => {
-                self.matching.take(edition);
+                if self.matching.take(edition) {
+                    // Nothing but its key's next click would look at a memory that waits for no window.
+                    self.matching.forget(|memory| memory.wake.is_none());
+                }
                 self.fields = wanted(edition);
             }
             Signal::Watermark(at) => {
