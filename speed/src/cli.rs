@@ -124,7 +124,7 @@ pub struct DryRunArgs {
     /// Clicks: CSV with a header, or JSON lines (.jsonl)
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
-    /// Tell also of runs that began and came to nothing, and what refused which row
+    /// Tell also of runs that began and came to nothing, and what refused which row: of each pattern the 20 that came furthest
     #[arg(long)]
     pub explain: bool,
     /// How late an event may be, in milliseconds; a live run has time.lateness_seconds

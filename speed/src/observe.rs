@@ -44,7 +44,10 @@ fn warn_of(now: Counted, told: Counted) {
     }
     if now.shed > told.shed {
         let shed = now.shed - told.shed;
-        tracing::warn!(shed, "clicks or runs were dropped at the limits of a key: see max_runs of the patterns");
+        tracing::warn!(
+            shed,
+            "clicks or runs were dropped at the limits of a key: max_runs of a pattern, clicks that wait, or 7 MiB in all"
+        );
     }
     if now.handed_on > 0 && told.handed_on == 0 {
         tracing::warn!(

@@ -165,8 +165,16 @@ impl EventReplay {
     }
 
     fn time(&self) -> Option<EventTime> {
-        self.dates.parse(self.field(self.kind.time()))
+        let text = self.field(self.kind.time());
+        self.dates.parse(text).or_else(|| millis(text))
     }
+}
+
+/// Milliseconds since 1970, as speed reads them too.
+fn millis(text: &[u8]) -> Option<EventTime> {
+    let text = std::str::from_utf8(text).ok()?;
+    let millis: i64 = text.parse().ok().filter(|_| text.trim_start_matches('-').len() > 4)?;
+    millis.checked_mul(1_000).map(EventTime::from_micros)
 }
 
 impl Source for EventReplay {
@@ -231,6 +239,14 @@ mod tests {
                           2019-10-02 23:00:00 UTC,cart,44,a.b,x,,s\n\
                           broken\n\
                           never,view,44,,1,8,s\n";
+
+    #[test]
+    fn times_may_be_milliseconds() {
+        let clicks = "event_time,event_type,user_id\n1569888000000,view,7\n2019,view,7\n99999999999999999,view,7\n";
+        let (sent, counts) = replay(clicks, ReplayOptions::default()).expect("read");
+        assert_eq!(sent[0].1["event_time"], "1569888000000");
+        assert_eq!((counts.unusable, counts.first_unusable), (2, Some(3)));
+    }
 
     #[test]
     fn clicks_stay_as_they_are_spelled_and_bad_lines_are_told() {
