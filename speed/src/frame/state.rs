@@ -13,8 +13,8 @@ const FREE: usize = 1_024;
 #[derive(Debug)]
 pub struct KeyedState<V> {
     hasher: FixedState,
-    /// Hashes of keys, and where their slots are.
-    places: HashTable<(u32, Place)>,
+    /// Where the keys' slots are.
+    places: HashTable<Place>,
     slots: Vec<Slot<V>>,
     free: Vec<Place>,
     /// What each key touched in this epoch held before it.
@@ -29,7 +29,7 @@ pub struct Place(u32);
 #[derive(Debug)]
 struct Slot<V> {
     key: CompactString,
-    hash: u32,
+    hash: u64,
     /// The epoch that touched it last.
     epoch: u32,
     /// `None` if the slot is free, or will be when the epoch ends.
@@ -53,7 +53,7 @@ impl<V: Clone> KeyedState<V> {
     /// Where a key is that has a value, or had one in this epoch.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<Place> {
-        self.find_hashed(self.hash(key), key)
+        self.find_hashed(self.hasher.hash_one(key), key)
     }
 
     #[must_use]
@@ -68,7 +68,7 @@ impl<V: Clone> KeyedState<V> {
 
     /// The value to be changed, made by `missing` where there is none.
     pub fn entry(&mut self, key: &str, missing: impl FnOnce() -> V) -> &mut V {
-        let hash = self.hash(key);
+        let hash = self.hasher.hash_one(key);
         let place = self.find_hashed(hash, key).unwrap_or_else(|| self.insert(hash, key));
         self.touch(place).get_or_insert_with(missing)
     }
@@ -96,7 +96,7 @@ impl<V: Clone> KeyedState<V> {
 
     /// Puts back a committed value, or forgets the key: outside epochs.
     pub fn restore(&mut self, key: &str, value: Option<V>) {
-        let hash = self.hash(key);
+        let hash = self.hasher.hash_one(key);
         match (self.find_hashed(hash, key), value) {
             (place, Some(value)) => {
                 let place = place.unwrap_or_else(|| self.insert(hash, key));
@@ -158,18 +158,12 @@ impl<V: Clone> KeyedState<V> {
         self.slots.iter().filter(|slot| slot.value.is_some()).map(|slot| &slot.key)
     }
 
-    /// Half of a hash, which is kept, so that other keys' slots need not be looked at.
-    fn hash(&self, key: &str) -> u32 {
-        (self.hasher.hash_one(key) >> 32) as u32
-    }
-
-    fn find_hashed(&self, hash: u32, key: &str) -> Option<Place> {
-        let is_it = |&(other, place): &(u32, Place)| other == hash && self.slots[place.0 as usize].key == key;
-        self.places.find(spread(hash), is_it).map(|&(_, place)| place)
+    fn find_hashed(&self, hash: u64, key: &str) -> Option<Place> {
+        self.places.find(hash, |place| self.slots[place.0 as usize].key == key).copied()
     }
 
     /// A slot for a new key, without a value.
-    fn insert(&mut self, hash: u32, key: &str) -> Place {
+    fn insert(&mut self, hash: u64, key: &str) -> Place {
         let slot = Slot { key: CompactString::new(key), hash, epoch: 0, value: None };
         let place = if let Some(place) = self.free.pop() {
             self.slots[place.0 as usize] = slot;
@@ -178,7 +172,7 @@ impl<V: Clone> KeyedState<V> {
             self.slots.push(slot);
             Place(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
         };
-        self.places.insert_unique(spread(hash), (hash, place), |&(hash, _)| spread(hash));
+        self.places.insert_unique(hash, place, |place| self.slots[place.0 as usize].hash);
         place
     }
 
@@ -195,7 +189,7 @@ impl<V: Clone> KeyedState<V> {
     fn give_back(&mut self, place: Place) {
         let slot = &mut self.slots[place.0 as usize];
         slot.value = None;
-        if let Ok(entry) = self.places.find_entry(spread(slot.hash), |&(_, other)| other == place) {
+        if let Ok(entry) = self.places.find_entry(slot.hash, |&other| other == place) {
             entry.remove();
         }
         self.free.push(place);
@@ -206,16 +200,12 @@ impl<V: Clone> KeyedState<V> {
         if self.free.len() <= FREE || self.free.len() / 3 <= self.slots.len() - self.free.len() {
             return;
         }
-        let slots = std::mem::take(&mut self.slots).into_iter().filter(|slot| slot.value.is_some());
-        // Not in place: that would keep the room.
-        self.slots = slots.fold(Vec::new(), |mut kept, slot| {
-            kept.push(slot);
-            kept
-        });
+        self.slots.retain(|slot| slot.value.is_some());
+        self.slots.shrink_to_fit();
         (self.free, self.before) = (Vec::new(), Vec::new());
         self.places = HashTable::with_capacity(self.slots.len());
         for (place, slot) in (0..).zip(&self.slots) {
-            self.places.insert_unique(spread(slot.hash), (slot.hash, Place(place)), |&(hash, _)| spread(hash));
+            self.places.insert_unique(slot.hash, Place(place), |place| self.slots[place.0 as usize].hash);
         }
     }
 
@@ -226,11 +216,6 @@ impl<V: Clone> KeyedState<V> {
             1
         });
     }
-}
-
-/// The hash of a table's entry: its upper bits tell entries apart, its lower bits say where they are.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]
