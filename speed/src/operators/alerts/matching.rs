@@ -198,6 +198,7 @@ impl Matching {
             let Self { memories, book, alerts, reached, .. } = self;
             let key = CompactString::new(memories.key(place));
             let Some(memory) = memories.entry_at(place) else { continue };
+            memory.arrange(&book.edition.rules, &book.groups, &book.labels);
             while memory.is_larger_than(MOST_BYTES) {
                 let Some((group, state, before)) = memory.largest() else { break };
                 let (Some((group, matcher)), Some(states)) = (book.groups.get_mut(group), memory.groups.get_mut(group))
@@ -293,9 +294,12 @@ mod tests {
         where = 'event.type == "purchase"'
     "#;
 
+    fn rules(text: &str) -> RuleSet {
+        RuleSet::read(&[("rules.toml".into(), text.to_owned())]).expect("rules")
+    }
+
     fn matching() -> Matching {
-        let rules = RuleSet::read(&[("rules.toml".into(), RULES.to_owned())]).expect("rules");
-        let edition = Rulebook::new(rules, 1).newest();
+        let edition = Rulebook::new(rules(RULES), 1).newest();
         Matching::new(TopicId(1), Target::Partition(STATE, 0), |_| true, &edition).expect("compiled")
     }
 
@@ -332,6 +336,17 @@ mod tests {
             matching.reach(903, &mut out);
             assert!(out.records().any(|record| record.target.topic() == TopicId(1)), "an alert");
         }
+    }
+
+    #[test]
+    fn a_memory_fits_a_message_also_when_its_rules_are_replaced() {
+        let most: usize = MESSAGE_BYTES.parse().expect("a number");
+        let (mut matching, mut out) = (matching(), Effects::default());
+        let page = "x".repeat(60_000);
+        (1..=900).for_each(|number| matching.push("u", None, &view(number, "s", &page), 0, &mut out));
+        assert!(matching.take(&Arc::new(Edition { number: 9, fingerprint: 9, rules: rules("") })));
+        matching.flush(&mut out);
+        assert!(written(&out).iter().flatten().all(|value| value.len() < most));
     }
 
     #[test]
