@@ -56,7 +56,8 @@ pub fn extract(heap: &mut Heap, out: impl Fn(&Run) -> bool) -> Heap {
 /// empty heap, but in the room of those taken out as long as it is enough.
 pub struct Refilled<'h> {
     heap: &'h mut Heap,
-    /// How many were taken out, and how many were pushed.
+    /// How many there were, how many of them were taken out, and how many were pushed.
+    before: usize,
     taken: usize,
     pushed: usize,
     /// What is still to be taken out, once there was no room for it any more; and how many of them were.
@@ -68,18 +69,18 @@ impl<'h> Refilled<'h> {
     /// `behind` is room to work in.
     #[inline]
     pub fn new(heap: &'h mut Heap, behind: &'h mut Heap) -> Self {
-        Self { heap, taken: 0, pushed: 0, behind, taken_behind: None }
+        Self { before: heap.len(), heap, taken: 0, pushed: 0, behind, taken_behind: None }
     }
 
     #[inline]
     pub fn next(&mut self) -> Option<Run> {
-        let (from, taken) = match &mut self.taken_behind {
-            None => (&*self.heap, &mut self.taken),
-            Some(taken) => (&*self.behind, taken),
+        let (from, before, taken) = match &mut self.taken_behind {
+            None => (&*self.heap, self.before, &mut self.taken),
+            Some(taken) => (&*self.behind, self.behind.len(), taken),
         };
-        let run = from.get(*taken).copied();
+        let run = from.get(*taken).filter(|_| *taken < before).copied()?;
         *taken += 1;
-        run
+        Some(run)
     }
 
     #[inline(always)]
@@ -91,9 +92,12 @@ impl<'h> Refilled<'h> {
                 sift_up(&mut self.heap[..self.pushed]);
                 return;
             }
-            self.make_room();
+            if self.taken < self.before {
+                self.make_room();
+            }
         }
         push(self.heap, run);
+        self.pushed += 1;
     }
 
     #[inline(never)]

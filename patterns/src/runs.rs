@@ -279,10 +279,15 @@ fn follow<E>(
                 run.in_state(step.target)
             }
             Some(stage) => {
-                if !inherited {
-                    chains.retain_by(run.node(), 1);
-                }
-                let node = chains.add(events, run.node(), arrived.event, stage, uses);
+                let alone = decision.steps.len() == 1;
+                let node = if alone && chains.extend(events, run.node(), arrived.event, stage, uses) {
+                    run.node()
+                } else {
+                    if !inherited {
+                        chains.retain_by(run.node(), 1);
+                    }
+                    chains.add(events, run.node(), arrived.event, stage, uses)
+                };
                 let (start, start_at) =
                     if run.start == UNBEGUN { (arrived.order, arrived.at) } else { (run.start, run.start_at) };
                 Run::new(start, start_at, node, step.target)

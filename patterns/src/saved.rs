@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::compile::{Kind, StateId};
 use crate::heap::Heap;
 use crate::runs::{Rare, Run, Runs, UNBEGUN};
-use crate::store::{Chains, Events, NONE};
+use crate::store::{Chains, Events, NONE, Node};
 use crate::{BrokenState, KeyState, Matcher};
 
 /// A [`KeyState`] to be written down and read again, for the same patterns in the same order.
@@ -23,11 +23,23 @@ pub struct Saved<E> {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SavedRuns {
-    /// Place of the node before plus one, place of the event, stage: a node comes behind the one before it.
-    nodes: Vec<(u32, u32, u16)>,
+    /// A node comes behind the one before it.
+    nodes: Vec<SavedNode>,
     partial: Vec<SavedRun>,
     completed: Vec<SavedRun>,
     timers: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedNode {
+    /// Place of the node before plus one.
+    before: u32,
+    /// Place of the last event.
+    event: u32,
+    stage: u16,
+    /// How many of the events before are in it too.
+    #[serde(default)]
+    more: u16,
 }
 
 /// Start (none: not begun), its time, place of the last node plus one, state.
@@ -81,7 +93,8 @@ fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
         }
         for (node, at) in chain.drain(..).rev() {
             let before = places.get(at.before as usize).copied().unwrap_or(0);
-            saved.nodes.push((before, event_place(at.event), at.stage));
+            let (event, stage, more) = (event_place(at.event), at.stage, at.more);
+            saved.nodes.push(SavedNode { before, event, stage, more });
             if let Some(place) = places.get_mut(node as usize) {
                 *place = count(saved.nodes.len());
             }
@@ -139,13 +152,14 @@ fn restore_runs<E>(
 ) -> Result<Runs, BrokenState> {
     let known = count(events.slots.len());
     let mut chains = Chains::default();
-    for (before, event, stage) in saved.nodes {
-        if before > count(chains.nodes.len()) || event >= known || usize::from(stage) >= automaton.stages() {
+    for SavedNode { before, event, stage, more } in saved.nodes {
+        let torn = before > count(chains.nodes.len()) || event >= known || u32::from(more) > event;
+        if torn || usize::from(stage) >= automaton.stages() {
             return Err(BrokenState("a chain of events is torn"));
         }
         let before = before.checked_sub(1).unwrap_or(NONE);
         chains.retain_by(before, 1);
-        chains.add(events, before, event, stage, 0);
+        chains.push(events, Node { before, event, uses: 0, stage, more });
     }
     let nodes = count(chains.nodes.len());
     let mut restore = |saved: Vec<SavedRun>, finished: bool| {

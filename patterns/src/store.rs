@@ -1,6 +1,8 @@
 //! The events that runs still need, and the chains of events that runs have taken.
 #![expect(clippy::indexing_slicing, reason = "indices are handed out by these arenas, and checked when restored")]
 
+use std::ops::RangeInclusive;
+
 use smallvec::SmallVec;
 
 use crate::StageId;
@@ -104,14 +106,25 @@ impl<E> Events<E> {
     }
 }
 
-/// One event taken by one run, behind the ones taken before.
+/// Events that one run has taken in one stage, behind the ones taken before: one event, and those that lie in the slots before
+/// it, so that a run which takes each event does not need a node for each.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     pub before: u32,
+    /// The last one.
     pub event: u32,
     /// Runs in this place, and nodes behind it.
     pub uses: u32,
     pub stage: u16,
+    /// How many more there are, in the slots before the last one's.
+    pub more: u16,
+}
+
+impl Node {
+    /// The slots of its events, the first event first.
+    pub fn events(&self) -> RangeInclusive<u32> {
+        self.event - u32::from(self.more)..=self.event
+    }
 }
 
 /// The chains of a pattern's runs; runs that began alike share their beginning.
@@ -120,26 +133,27 @@ pub struct Chains {
     pub(crate) nodes: SmallVec<[Node; 2]>,
     /// The first free node; its `before` is the next one.
     free: u32,
-    used: u32,
+    taken: u32,
 }
 
 impl Default for Chains {
     fn default() -> Self {
-        Self { nodes: SmallVec::new(), free: NONE, used: 0 }
+        Self { nodes: SmallVec::new(), free: NONE, taken: 0 }
     }
 }
 
 impl Chains {
+    /// How many events are in the nodes.
     pub fn len(&self) -> usize {
-        self.used as usize
+        self.taken as usize
     }
 
-    /// A node that is used so often. It uses its event, and takes over one use of the node before.
+    /// A node with one event that is used so often. It uses its event, and takes over one use of the node before.
     #[inline]
     pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16, uses: u32) -> u32 {
         events.retain(event);
-        self.used += 1;
-        let node = Node { before, event, uses, stage };
+        self.taken += 1;
+        let node = Node { before, event, uses, stage, more: 0 };
         if self.free == NONE {
             self.nodes.push(node);
             return u32::try_from(self.nodes.len() - 1).unwrap_or(NONE);
@@ -147,6 +161,27 @@ impl Chains {
         let place = self.free;
         self.free = std::mem::replace(&mut self.nodes[place as usize], node).before;
         place
+    }
+
+    /// The same with a node that was made elsewhere.
+    pub fn push<E>(&mut self, events: &mut Events<E>, node: Node) {
+        node.events().for_each(|event| events.retain(event));
+        self.taken += u32::from(node.more) + 1;
+        self.nodes.push(node);
+    }
+
+    /// Puts an event into a node, which is then used so often; not if another run needs the node as it is, or if the event does
+    /// not lie behind its last one.
+    #[inline]
+    pub fn extend<E>(&mut self, events: &mut Events<E>, node: u32, event: u32, stage: u16, uses: u32) -> bool {
+        let Some(last) = self.nodes.get_mut(node as usize) else { return false };
+        if last.uses != 1 || last.stage != stage || last.event + 1 != event || last.more == u16::MAX {
+            return false;
+        }
+        (last.event, last.uses, last.more) = (event, uses, last.more + 1);
+        events.retain(event);
+        self.taken += 1;
+        true
     }
 
     pub fn retain_by(&mut self, node: u32, uses: u32) {
@@ -159,18 +194,20 @@ impl Chains {
     pub fn release<E>(&mut self, events: &mut Events<E>, mut node: u32) {
         let nodes = self.nodes.as_mut_slice();
         while node != NONE {
-            let Node { before, event, uses, .. } = &mut nodes[node as usize];
-            *uses = uses.saturating_sub(1);
-            if *uses > 0 {
+            let last = &mut nodes[node as usize];
+            last.uses = last.uses.saturating_sub(1);
+            if last.uses > 0 {
                 return;
             }
-            events.release(*event);
-            let before = std::mem::replace(before, self.free);
+            for event in last.events() {
+                events.release(event);
+            }
+            self.taken -= u32::from(last.more) + 1;
+            let before = std::mem::replace(&mut last.before, self.free);
             self.free = node;
-            self.used -= 1;
             node = before;
         }
-        if self.used == 0 {
+        if self.taken == 0 {
             self.clear();
         }
     }
@@ -178,9 +215,10 @@ impl Chains {
     /// Forgets all nodes, whose events are forgotten too.
     pub fn clear(&mut self) {
         self.nodes.clear();
-        (self.free, self.used) = (NONE, 0);
+        (self.free, self.taken) = (NONE, 0);
     }
 
+    /// The last event.
     pub fn event(&self, node: u32) -> u32 {
         self.nodes[node as usize].event
     }
@@ -189,9 +227,9 @@ impl Chains {
     pub fn path(&self, mut node: u32, path: &mut Vec<(u16, u32)>) {
         path.clear();
         while node != NONE {
-            let Node { before, event, stage, .. } = self.nodes[node as usize];
-            path.push((stage, event));
-            node = before;
+            let taken = &self.nodes[node as usize];
+            path.extend(taken.events().rev().map(|event| (taken.stage, event)));
+            node = taken.before;
         }
         path.reverse();
     }
@@ -208,18 +246,14 @@ pub struct Taken<'a, E> {
 impl<'a, E> Taken<'a, E> {
     /// The events of a stage, the newest first.
     pub fn newest_first(&self, stage: StageId) -> impl Iterator<Item = &'a E> + use<'a, E> {
-        let (events, chains, mut node) = (self.events, self.chains, self.last);
-        std::iter::from_fn(move || {
-            let chains = chains?;
-            while node != NONE {
-                let Node { before, event, stage: of, .. } = chains.nodes[node as usize];
-                node = before;
-                if usize::from(of) == stage {
-                    return events.get(event);
-                }
-            }
-            None
-        })
+        let (events, chains, mut next) = (self.events, self.chains, self.last);
+        let nodes = std::iter::from_fn(move || {
+            let node = chains?.nodes.get(next as usize)?;
+            next = node.before;
+            Some(node)
+        });
+        let of_stage = nodes.filter(move |node| usize::from(node.stage) == stage);
+        of_stage.flat_map(|node| node.events().rev()).filter_map(|event| events.get(event))
     }
 
     /// The first event that the stage took.

@@ -27,7 +27,7 @@ pub struct Report<'r> {
     pub late: Vec<u64>,
     /// Rows without the key of some pattern.
     pub keyless: u64,
-    /// Runs that were dropped because of limits.
+    /// Runs that were dropped because of limits, and events that were not taken because of them.
     pub shed: u64,
 }
 
@@ -163,7 +163,9 @@ impl<'r> DryRun<'r> {
             if key.is_empty() {
                 self.report.keyless += 1;
             } else {
-                late |= keys.push(&key, event.at().0, event.clone()) == Arrival::Late;
+                let arrival = keys.push(&key, event.at().0, event.clone());
+                late |= arrival == Arrival::Late;
+                self.report.shed += u64::from(arrival == Arrival::Full);
             }
         }
         if late {
