@@ -1,6 +1,7 @@
 //! The keys of a stream: finds the state of an event's key, and the keys that have something to do.
 
 use std::hash::BuildHasher;
+use std::ops::{Index, IndexMut};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -19,7 +20,7 @@ pub struct Keys<E> {
     hasher: FixedState,
     /// Hashes of keys, and where their states are.
     places: HashTable<(u32, u32)>,
-    slots: Vec<Slot<E>>,
+    slots: Slots<E>,
     free: Vec<u32>,
     due: Due,
     watermark: i64,
@@ -31,6 +32,12 @@ pub struct Keys<E> {
     /// Room for keys that are due.
     ready: Vec<(i64, u32)>,
 }
+
+/// Slots, so many together: what is there stays where it is when more come.
+#[derive(Debug)]
+struct Slots<E>(Vec<Vec<Slot<E>>>);
+
+const MANY: usize = 1024;
 
 #[derive(Debug)]
 struct Slot<E> {
@@ -44,7 +51,6 @@ struct Slot<E> {
     window_due: i64,
 }
 
-#[expect(clippy::indexing_slicing, reason = "places are indices of slots")]
 impl<E> Keys<E> {
     #[must_use]
     pub fn new(matcher: Matcher<E>) -> Self {
@@ -52,7 +58,7 @@ impl<E> Keys<E> {
             matcher,
             hasher: FixedState::default(),
             places: HashTable::new(),
-            slots: Vec::new(),
+            slots: Slots(Vec::new()),
             free: Vec::new(),
             due: Due::default(),
             watermark: i64::MIN,
@@ -95,7 +101,7 @@ impl<E> Keys<E> {
             return Arrival::Late;
         }
         let place = self.place(key, likely);
-        let slot = &mut self.slots[place as usize];
+        let slot = &mut self.slots[place];
         let arrival = self.matcher.push(&mut slot.state, at, event, self.watermark);
         if at < slot.event_due && arrival == Arrival::Waiting {
             slot.event_due = at;
@@ -116,8 +122,8 @@ impl<E> Keys<E> {
             *place = places.find(spread(*hash), |&(other, _)| other == *hash).map(|&(_, place)| place);
         }
         let unknown = fetched.iter().filter(|(_, place)| place.is_none()).count();
-        read_all(free.iter().rev().take(unknown).map(|&place| slots[place as usize].key.len()));
-        let states = fetched.iter().filter_map(|(_, place)| *place).map(|place| &slots[place as usize].state);
+        read_all(free.iter().rev().take(unknown).map(|&place| slots[place].key.len()));
+        let states = fetched.iter().filter_map(|(_, place)| *place).map(|place| &slots[place].state);
         KeyState::fetch_all(states);
         self.asked = 0;
     }
@@ -144,7 +150,7 @@ impl<E> Keys<E> {
 
     /// The same for keys that are due. Most of those that nothing came for are forgotten, with their events.
     fn fetch_due(&self, ready: &[(i64, u32)]) {
-        let states = ready.iter().map(|&(_, place)| &self.slots[place as usize].state);
+        let states = ready.iter().map(|&(_, place)| &self.slots[place].state);
         read_all(states.clone().map(KeyState::fetch));
         read_all(states.clone().map(KeyState::fetch_runs));
         if self.watermark < i64::MAX {
@@ -157,7 +163,7 @@ impl<E> Keys<E> {
     /// Looks at a key that was to be looked at by now.
     fn advance_key(&mut self, at: i64, place: u32, out: &mut dyn FnMut(&str, Output<'_, E>)) {
         let watermark = self.watermark;
-        let Slot { key, state, event_due, window_due, .. } = &mut self.slots[place as usize];
+        let Slot { key, state, event_due, window_due, .. } = &mut self.slots[place];
         if *event_due != at && *window_due != at {
             return;
         }
@@ -185,7 +191,7 @@ impl<E> Keys<E> {
 
     /// The place of a key, which may be the one it was fetched at; a new one, if it has none.
     fn place(&mut self, key: &str, likely: Option<u32>) -> u32 {
-        let is_of_key = |slots: &[Slot<E>], place: u32| slots[place as usize].is_of(key);
+        let is_of_key = |slots: &Slots<E>, place: u32| slots[place].is_of(key);
         if let Some(place) = likely.filter(|&place| is_of_key(&self.slots, place)) {
             return place;
         }
@@ -197,22 +203,21 @@ impl<E> Keys<E> {
         }
         let place = if let Some(place) = self.free.pop() {
             // What is empty keeps its room.
-            let slot = &mut self.slots[place as usize];
+            let slot = &mut self.slots[place];
             slot.key.clear();
             slot.key.push_str(key);
             (slot.hash, slot.taken) = (hash, true);
             place
         } else {
             let (key, state) = (key.to_owned(), KeyState::default());
-            self.slots.push(Slot { key, hash, taken: true, state, event_due: i64::MAX, window_due: i64::MAX });
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            self.slots.push(Slot { key, hash, taken: true, state, event_due: i64::MAX, window_due: i64::MAX })
         };
         self.places.insert_unique(spread(hash), (hash, place), |&(hash, _)| spread(hash));
         place
     }
 
     fn forget(&mut self, place: u32) {
-        let slot = &mut self.slots[place as usize];
+        let slot = &mut self.slots[place];
         if let Ok(entry) = self.places.find_entry(spread(slot.hash), |&(_, other)| other == place) {
             entry.remove();
         }
@@ -221,6 +226,37 @@ impl<E> Keys<E> {
         }
         (slot.taken, slot.event_due, slot.window_due) = (false, i64::MAX, i64::MAX);
         self.free.push(place);
+    }
+}
+
+impl<E> Slots<E> {
+    /// Returns its place.
+    fn push(&mut self, slot: Slot<E>) -> u32 {
+        if self.0.last().is_none_or(|last| last.len() == MANY) {
+            self.0.push(Vec::with_capacity(MANY));
+        }
+        let before = (self.0.len() - 1) * MANY;
+        let last = self.0.last_mut().map_or(0, |last| {
+            last.push(slot);
+            last.len() - 1
+        });
+        u32::try_from(before + last).unwrap_or(u32::MAX)
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "places are handed out by `push`")]
+impl<E> Index<u32> for Slots<E> {
+    type Output = Slot<E>;
+
+    fn index(&self, place: u32) -> &Slot<E> {
+        &self.0[place as usize / MANY][place as usize % MANY]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "places are handed out by `push`")]
+impl<E> IndexMut<u32> for Slots<E> {
+    fn index_mut(&mut self, place: u32) -> &mut Slot<E> {
+        &mut self.0[place as usize / MANY][place as usize % MANY]
     }
 }
 
