@@ -52,8 +52,6 @@ pub struct Runs {
     pub oldest: i64,
     /// When the last one that ever began did.
     pub newest: i64,
-    /// Something forbidden came before the first event was taken: Flink then never begins again.
-    pub cannot_begin: bool,
     pub chains: Chains,
     /// What few patterns need, apart, so that the runs of a key lie close together.
     pub rare: Option<Box<Rare>>,
@@ -65,6 +63,8 @@ pub struct Rare {
     pub completed: Heap,
     /// When Flink would look at the key although nothing came; only kept where two kinds of windows meet.
     pub timers: Vec<i64>,
+    /// Something forbidden came before the first event was taken: Flink then never begins again.
+    pub cannot_begin: bool,
 }
 
 /// One pattern, the events, and room to work in.
@@ -105,7 +105,7 @@ impl Runs {
         self.partial.clear();
         self.chains.clear();
         self.rare = None;
-        (self.newest, self.cannot_begin) = (i64::MIN, false);
+        self.newest = i64::MIN;
         self.partial.push(Run::new(UNBEGUN, i64::MAX, NONE, automaton.start()));
         self.oldest = i64::MAX;
     }
@@ -127,6 +127,10 @@ impl Runs {
 
     pub fn completed(&self) -> &[Run] {
         self.rare.as_ref().map_or(&[], |rare| &rare.completed)
+    }
+
+    fn cannot_begin(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.cannot_begin)
     }
 
     pub fn timers(&self) -> &[i64] {
@@ -159,12 +163,12 @@ impl Runs {
 
     /// Whether all runs have left their window by `now`, unseen.
     pub fn has_faded(&self, automaton: &Automaton, visible: bool, now: i64) -> bool {
-        !visible && !self.cannot_begin && self.due(automaton, visible).is_some_and(|(due, _)| due <= now)
+        !visible && !self.cannot_begin() && self.due(automaton, visible).is_some_and(|(due, _)| due <= now)
     }
 
     /// What the event does to every run; matches go out. Returns whether a run began.
     pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
-        let Self { partial, chains, newest, cannot_begin, .. } = self;
+        let Self { partial, chains, newest, rare, .. } = self;
         let (mut began, mut changed) = (false, false);
         let mut queue = Refilled::new(partial, &mut work.room.next);
         while let Some(run) = queue.next() {
@@ -181,8 +185,9 @@ impl Runs {
             follow(&run, &decision, arrived, chains, work.events, &mut queue, &mut work.room.finished);
             if run.start == UNBEGUN {
                 (began, *newest) = (true, arrived.at);
-                *cannot_begin = decision.stopped;
-                if !decision.stopped {
+                if decision.stopped {
+                    rare.get_or_insert_default().cannot_begin = true;
+                } else {
                     queue.push(run);
                 }
             }

@@ -185,11 +185,11 @@ fn restore_runs<E>(
     if chains.nodes.iter().any(|node| node.uses == 0) {
         return Err(BrokenState("a chain of events belongs to no run"));
     }
-    let rare =
-        (!completed.is_empty() || !saved.timers.is_empty()).then(|| Box::new(Rare { completed, timers: saved.timers }));
     let newest = partial.iter().filter(|run| run.start != UNBEGUN).map(|run| run.start_at).max().unwrap_or(i64::MIN);
     let cannot_begin = partial.iter().all(|run| run.start != UNBEGUN);
-    let mut runs = Runs { partial, oldest: i64::MAX, newest, cannot_begin, chains, rare };
+    let is_rare = cannot_begin || !completed.is_empty() || !saved.timers.is_empty();
+    let rare = is_rare.then(|| Box::new(Rare { completed, timers: saved.timers, cannot_begin }));
+    let mut runs = Runs { partial, oldest: i64::MAX, newest, chains, rare };
     runs.note_oldest();
     Ok(runs)
 }
