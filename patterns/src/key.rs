@@ -96,7 +96,7 @@ impl<E> KeyState<E> {
     /// How many bytes it takes at most when it is saved in MessagePack, if its events take so many.
     #[must_use]
     pub fn saved_size(&self, events: usize) -> usize {
-        let nodes: usize = self.runs.iter().map(|(_, runs)| runs.chains.len()).sum();
+        let nodes: usize = self.runs.iter().map(|(_, runs)| runs.chains.most_nodes()).sum();
         events + 40 * self.events() + 24 * nodes + 32 * self.runs() + 16
     }
 

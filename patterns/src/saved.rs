@@ -197,3 +197,17 @@ fn restore_runs<E>(
 fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(NONE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_of_older_states_are_read() {
+        let older = rmp_serde::to_vec(&(0_u32, 3_u32, 1_u16)).expect("a node can be written");
+        let node = SavedNode { before: 0, event: 3, stage: 1, more: 0 };
+        assert_eq!(rmp_serde::from_slice::<SavedNode>(&older).expect("a node"), node);
+        let written = rmp_serde::to_vec(&SavedNode { more: 2, ..node }).expect("a node can be written");
+        assert_eq!(rmp_serde::from_slice::<SavedNode>(&written).expect("a node"), SavedNode { more: 2, ..node });
+    }
+}

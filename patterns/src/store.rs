@@ -148,6 +148,11 @@ impl Chains {
         self.taken as usize
     }
 
+    /// How many nodes there are at most.
+    pub fn most_nodes(&self) -> usize {
+        self.nodes.len().min(self.len())
+    }
+
     /// A node with one event that is used so often. It uses its event, and takes over one use of the node before.
     #[inline]
     pub fn add<E>(&mut self, events: &mut Events<E>, before: u32, event: u32, stage: u16, uses: u32) -> u32 {
@@ -266,5 +271,35 @@ impl<'a, E> Taken<'a, E> {
     #[must_use]
     pub fn last(&self, stage: StageId) -> Option<&'a E> {
         self.newest_first(stage).next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_takes_what_lies_behind_it_for_one_run_alone() {
+        let (mut events, mut chains) = (Events::default(), Chains::default());
+        let slots: Vec<u32> = (0..4).map(|at| events.add(at, at)).collect();
+        let node = chains.add(&mut events, NONE, slots[0], 0, 1);
+        assert!(chains.extend(&mut events, node, slots[1], 0, 2));
+        assert!(!chains.extend(&mut events, node, slots[2], 0, 1), "two runs need it");
+        chains.release(&mut events, node);
+        assert!(!chains.extend(&mut events, node, slots[2], 1, 1), "it is of another stage");
+        assert!(!chains.extend(&mut events, node, slots[3], 0, 1), "one lies between");
+        assert!(chains.extend(&mut events, node, slots[2], 0, 1));
+
+        let next = chains.add(&mut events, node, slots[3], 1, 1);
+        let mut path = Vec::new();
+        chains.path(next, &mut path);
+        assert_eq!((path, chains.len()), (vec![(0, 0), (0, 1), (0, 2), (1, 3)], 4));
+        let taken = Taken { events: &events, chains: Some(&chains), last: next };
+        assert_eq!((taken.first(0), taken.last(0), taken.last(1)), (Some(&0), Some(&2), Some(&3)));
+
+        slots.into_iter().for_each(|slot| events.release(slot));
+        assert_eq!(events.len(), 4);
+        chains.release(&mut events, next);
+        assert_eq!((events.len(), chains.len()), (0, 0));
     }
 }
