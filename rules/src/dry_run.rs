@@ -1,6 +1,7 @@
 //! Patterns over a file of events, without a broker.
 
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use patterns::{Arrival, Keys, Output};
@@ -13,6 +14,9 @@ use crate::matching::Group;
 
 /// What the ids of events without one begin with.
 const ROW: &str = "row-";
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
 
 /// The states of the keys of so many events are fetched together.
 const TOGETHER: usize = 32;
@@ -31,8 +35,7 @@ pub struct Report<'r> {
     pub shed: u64,
 }
 
-/// Reads clicks: a CSV file with a header, or a file of JSON lines (`.jsonl`, `.ndjson`, `.json`). An event without an id gets
-/// its row as one.
+/// Reads clicks: a CSV file with a header, or JSON lines. An event without an id gets its row as one.
 ///
 /// # Errors
 /// What cannot be read.
@@ -44,26 +47,46 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, DryRunError> {
 ///
 /// # Errors
 /// What cannot be read.
-pub fn events(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Event, DryRunError>>>, DryRunError> {
+pub fn events(path: &Path) -> Result<Events, DryRunError> {
     let name = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|source| DryRunError::Read { path: name.clone(), source })?;
-    let json =
-        path.extension().is_some_and(|extension| ["jsonl", "ndjson", "json"].iter().any(|json| extension == *json));
-    Ok(if json { Box::new(json_events(file, name)) } else { Box::new(CsvEvents::open(file, name)?) })
+    match File::open(path) {
+        Ok(file) => events_in(Box::new(BufReader::with_capacity(BUFFER, file)), name),
+        Err(source) => Err(DryRunError::Read { path: name, source }),
+    }
 }
 
-fn json_events(file: std::fs::File, path: String) -> impl Iterator<Item = Result<Event, DryRunError>> {
-    let lines =
-        std::io::BufReader::new(file).lines().filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty()));
-    (0..).zip(lines).map(move |(row, line)| {
-        let line = line.map_err(|source| DryRunError::Read { path: path.clone(), source })?;
-        let event = Event::from_json(Topic::Clickstream, line.as_bytes(), &format!("{ROW}{row}"), row);
-        event.map_err(|source| DryRunError::Event { path: path.clone(), row, source })
+/// The same from anywhere; errors call it `name`. Behind [`DryRunError::Event`] come the rows that follow.
+///
+/// # Errors
+/// What cannot be read.
+pub fn events_in(mut input: Box<dyn BufRead>, name: String) -> Result<Events, DryRunError> {
+    let begins = |source| DryRunError::Read { path: name.clone(), source };
+    let begin = input.fill_buf().map_err(begins)?;
+    let json = begin.trim_ascii_start().first() == Some(&b'{');
+    Ok(if json { Box::new(json_events(input, name)) } else { Box::new(CsvEvents::open(input, name)?) })
+}
+
+/// Events, or why a row is none.
+pub type Events = Box<dyn Iterator<Item = Result<Event, DryRunError>>>;
+
+fn json_events(input: Box<dyn BufRead>, path: String) -> impl Iterator<Item = Result<Event, DryRunError>> {
+    let lines = input.split(b'\n').filter(|line| !line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty()));
+    let mut ended = false;
+    (0..).zip(lines).map_while(move |(row, line)| {
+        if ended {
+            return None;
+        }
+        let event = line.map_err(|source| DryRunError::Read { path: path.clone(), source }).and_then(|line| {
+            let event = Event::from_json(Topic::Clickstream, &line, &format!("{ROW}{row}"), row);
+            event.map_err(|source| DryRunError::Event { path: path.clone(), row, source })
+        });
+        ended = matches!(event, Err(DryRunError::Read { .. }));
+        Some(event)
     })
 }
 
 struct CsvEvents {
-    reader: csv::Reader<std::fs::File>,
+    reader: csv::Reader<Box<dyn BufRead>>,
     record: csv::StringRecord,
     /// Where the topic's texts stand, in their order.
     texts: [Option<usize>; CLICK_TEXTS],
@@ -73,17 +96,16 @@ struct CsvEvents {
     id: String,
     path: String,
     row: u64,
+    /// Nothing comes behind what cannot be read at all.
+    ended: bool,
 }
 
 impl CsvEvents {
-    fn open(file: std::fs::File, path: String) -> Result<Self, DryRunError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(file);
+    fn open(input: Box<dyn BufRead>, path: String) -> Result<Self, DryRunError> {
+        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER).from_reader(input);
         let header = match reader.headers() {
             Ok(header) => header.clone(),
-            Err(source) => {
-                let source = EventError::Csv(source.to_string());
-                return Err(DryRunError::Event { path, row: 0, source });
-            }
+            Err(error) => return Err(DryRunError::Read { path, source: error.into() }),
         };
         let column = |field: &str| header.iter().position(|name| name.trim().trim_start_matches('\u{feff}') == field);
         for needed in ["event_time", "event_type", "user_id"] {
@@ -95,18 +117,25 @@ impl CsvEvents {
             *text = place(Field::Text(number));
         }
         let (price, time) = (place(Field::Price), place(Field::Time));
-        Ok(Self { reader, record: csv::StringRecord::new(), texts, price, time, id: ROW.to_owned(), path, row: 0 })
+        Ok(Self {
+            reader,
+            record: csv::StringRecord::new(),
+            texts,
+            price,
+            time,
+            id: ROW.to_owned(),
+            path,
+            row: 0,
+            ended: false,
+        })
     }
 
-    fn read(&mut self) -> Result<Option<Event>, EventError> {
-        if !self.reader.read_record(&mut self.record).map_err(|error| EventError::Csv(error.to_string()))? {
-            return Ok(None);
-        }
+    fn read(&mut self) -> Result<Event, EventError> {
         let field = |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
         self.id.truncate(ROW.len());
         self.id.push_str(itoa::Buffer::new().format(self.row));
         let (time, price) = (Loose(field(self.time).into()), Loose(field(self.price).into()));
-        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, self.row).map(Some)
+        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, self.row)
     }
 }
 
@@ -114,11 +143,21 @@ impl Iterator for CsvEvents {
     type Item = Result<Event, DryRunError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.read();
+        if self.ended {
+            return None;
+        }
+        let event = match self.reader.read_record(&mut self.record) {
+            Ok(true) => self.read(),
+            Ok(false) => return None,
+            Err(error) if error.is_io_error() => {
+                self.ended = true;
+                return Some(Err(DryRunError::Read { path: self.path.clone(), source: error.into() }));
+            }
+            Err(error) => Err(EventError::Csv(error.to_string())),
+        };
         let row = self.row;
         self.row += 1;
-        let told = |source| DryRunError::Event { path: self.path.clone(), row, source };
-        found.map_err(told).transpose()
+        Some(event.map_err(|source| DryRunError::Event { path: self.path.clone(), row, source }))
     }
 }
 
@@ -219,4 +258,41 @@ fn sort(rules: &RuleSet, alerts: &mut [Alert<'_, '_>]) {
             .collect();
         (place(alert), alert.key.clone(), alert.at, alert.kind, rows)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows that are events, and what is said of the others.
+    fn read(input: &'static [u8]) -> (Vec<u64>, Vec<String>) {
+        let events =
+            events_in(Box::new(input), "in".to_owned()).map_or_else(|error| vec![Err(error)], Iterator::collect);
+        let (good, bad): (Vec<_>, Vec<_>) = events.into_iter().partition(Result::is_ok);
+        let rows = good.into_iter().flatten().map(|event| event.row()).collect();
+        (rows, bad.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect())
+    }
+
+    #[test]
+    fn a_row_that_is_no_event_is_told_and_the_others_are_read() {
+        let csv = b"event_time,event_type,user_id,price\n2026-01-01,view,u,1\nnever,view,u,1\n2026-01-01,view,\xff,1\n\
+                    2026-01-01,view,u\n2026-01-01,view,u,x\n2026-01-01,\"view\",u,1";
+        let (rows, told) = read(csv);
+        assert_eq!(rows, [0, 3, 5]);
+        assert!(
+            told[0].starts_with("in: row 1 is not an event: field event_time is not a time: \"never\""),
+            "{told:?}"
+        );
+        assert!(told[1].starts_with("in: row 2 is not an event: not CSV") && told[1].contains("UTF-8"), "{told:?}");
+        assert!(told[2].starts_with("in: row 4 is not an event: field price"), "{told:?}");
+
+        let json = b"\n {\"user_id\": 1, \"event_time\": \"2026-01-01\"}\n\xff\n[]\n\n{\"user_id\": 2, \"event_time\": \"2026-01-01\"}";
+        let (rows, told) = read(json);
+        assert_eq!(rows, [0, 3]);
+        assert!(told[0].starts_with("in: row 1 is not an event: not JSON"), "{told:?}");
+        assert!(told[1].starts_with("in: row 2 is not an event: not JSON"), "{told:?}");
+
+        let (rows, told) = read(b"");
+        assert!(rows.is_empty() && told[0].contains("has no column event_time"), "{told:?}");
+    }
 }

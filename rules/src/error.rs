@@ -30,7 +30,7 @@ pub enum EventError {
     Json(String),
     #[error("field {0} is missing")]
     Missing(&'static str),
-    #[error("field {field} is not a time: {value:?}; write it as 2026-01-31T12:00:00Z")]
+    #[error("field {field} is not a time: {value:?}; write it as 2026-01-31T12:00:00Z, or in milliseconds since 1970")]
     Time { field: &'static str, value: String },
     #[error("not CSV with the fields of the topic: {0}")]
     Csv(String),

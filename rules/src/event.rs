@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::ops::Range;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -404,15 +405,22 @@ struct Order<'r> {
 pub struct Loose<'r>(pub Cow<'r, str>);
 
 impl Loose<'_> {
-    /// ISO 8601, or a number of milliseconds since 1970.
+    /// ISO 8601, or a number of milliseconds since 1970. What would be a time of this century in seconds, or a date without its
+    /// dashes, is not taken for an hour of 1970.
     fn time(&self) -> Option<EventTime> {
         EventTime::parse(&self.0).or_else(|| {
             let digits = self.0.strip_prefix('-').unwrap_or(&self.0);
             let number = digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if number { self.0.parse().ok().map(EventTime) } else { None }
+            let millis = self.0.parse().ok().filter(|_| number)?;
+            let mistaken = SECONDS.contains(&millis) || DATES.contains(&millis);
+            (!mistaken).then_some(EventTime(millis))
         })
     }
 }
+
+/// Of the years from 2000 to 2099, as are the dates.
+const SECONDS: Range<i64> = 946_684_800..4_102_444_800;
+const DATES: Range<i64> = 20_000_101..21_000_101;
 
 impl<'de: 'r, 'r> Deserialize<'de> for Loose<'r> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -472,6 +480,26 @@ mod tests {
         }
         let list = Event::from_json(Topic::Clickstream, br#"["e", "view", "u"]"#, "", 0);
         assert_eq!(list, Err(EventError::Json("it is no object".to_owned())));
+    }
+
+    #[test]
+    fn seconds_and_dates_without_dashes_are_no_milliseconds() {
+        let at = |time: &str| {
+            let json = format!(r#"{{"user_id": "u", "event_time": {time}}}"#);
+            Event::from_json(Topic::Clickstream, json.as_bytes(), "", 0).map(|event| event.at().0).ok()
+        };
+        for (time, millis) in [
+            ("1767225600000", Some(1_767_225_600_000)),
+            ("\"1767225600000\"", Some(1_767_225_600_000)),
+            ("86400000", Some(86_400_000)),
+            ("-86400000", Some(-86_400_000)),
+            ("1767225600", None),
+            ("20260101", None),
+            ("1767225600.5", None),
+            ("2026", None),
+        ] {
+            assert_eq!(at(time), millis, "{time}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use alert::{Alert, ByStage, Kind, Line};
 pub use behaviour::{Feature, Measure, Score, Segment, Steps};
 pub use condition::{Condition, Earlier, Number, Scene, Scope, compile};
 pub use customer::{Clock, Customer, NextChange, Standing};
-pub use dry_run::{DryRun, Report, dry_run, events, read_events};
+pub use dry_run::{DryRun, Report, dry_run, events, events_in, read_events};
 pub use error::{DryRunError, EventError, RuleError};
 pub use event::{Event, Field, Topic};
 pub use explain::{NearMiss, Refusal, explain};

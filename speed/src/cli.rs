@@ -114,14 +114,14 @@ const DRY_RUN_EXAMPLES: &str = "Examples:
   speed dry-run --rules rules/shipped/patterns.toml --input clicks.jsonl --explain | jq 'select(.kind == \"near\")'
 
 Prints a line of JSON for each alert: pattern, key, kind, alert_type, rows and event_ts by stage, ts. Rows are those of the
-input, from 0.";
+input, from 0. What is no event is told on stderr and left out.";
 
 #[derive(Clone, Debug, Args)]
 pub struct DryRunArgs {
     /// Folder of rule files (*.toml), or one file
     #[arg(long, env = "CLIENTELE_RULES", value_name = "DIR")]
     pub rules: PathBuf,
-    /// Clicks: CSV with a header, or JSON lines (.jsonl)
+    /// Clicks: CSV with a header, or JSON lines, also .gz and .zst; - for stdin
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
     /// Tell also of runs that began and came to nothing, and what refused which row: of each pattern the 20 that came furthest

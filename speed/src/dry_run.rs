@@ -1,14 +1,18 @@
 //! `speed check-rules` and `speed dry-run`: rules without a broker.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use rules::{RuleError, RuleSet, explain, read_events};
+use rules::{DryRunError, Event, RuleError, RuleSet, explain};
 use serde::Serialize;
 
 use crate::cli::DryRunArgs;
 use crate::error::{Error, Result};
+
+/// How many rows are told that are no events.
+const TOLD: usize = 20;
 
 /// What was found out about rule files.
 #[derive(Debug, Default, Serialize)]
@@ -54,7 +58,7 @@ impl fmt::Display for Checked {
 /// When rules or events cannot be read. That nobody reads the output any more is none.
 pub fn dry_run(args: &DryRunArgs) -> Result<()> {
     let rules = RuleSet::load(&args.rules).map_err(Error::Rules)?;
-    let events = read_events(&args.input)?;
+    let (events, refused) = read(&args.input)?;
     let report = rules::dry_run(&rules, &events, i64::from(args.lateness_ms))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut written = report.alerts.iter().try_for_each(|alert| line(&mut out, &alert.line()));
@@ -65,7 +69,8 @@ pub fn dry_run(args: &DryRunArgs) -> Result<()> {
     let (alerts, late) = (alerts.len(), late.len());
     let _ = writeln!(
         io::stderr(),
-        "{events} events, {alerts} alerts; {late} events too late, {keyless} without a key, {shed} runs dropped at limits"
+        "{events} events, {alerts} alerts; {refused} rows refused, {late} events too late, {keyless} without a key, {shed} \
+         runs or events dropped at limits"
     );
     match written.and_then(|()| out.flush()) {
         Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
@@ -73,6 +78,31 @@ pub fn dry_run(args: &DryRunArgs) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The clicks of a file, or of stdin, and how many rows are none, which are told on stderr.
+fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
+    let (name, input) = if path == Path::new("-") {
+        ("stdin".to_owned(), Ok(Box::new(io::BufReader::new(io::stdin())) as Box<dyn io::BufRead>))
+    } else {
+        let input = File::open(path).and_then(|file| data::live::decoded(path, file));
+        (path.display().to_string(), input)
+    };
+    let input = input.map_err(|source| DryRunError::Read { path: name.clone(), source })?;
+    let (mut events, mut refused) = (Vec::new(), 0);
+    for event in rules::events_in(input, name)? {
+        match event {
+            Ok(event) => events.push(event),
+            Err(reason @ DryRunError::Event { .. }) => {
+                refused += 1;
+                if refused <= TOLD {
+                    let _ = writeln!(io::stderr(), "refused: {reason}");
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((events, refused))
 }
 
 fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {

@@ -22,6 +22,7 @@ pub use delivery::{Counts, Delivery};
 pub use error::{Error, Result};
 pub use made_up::MadeUp;
 pub use pace::Pace;
+pub use records::decoded;
 pub use replay::{Replay, ReplayOptions};
 pub use replay_events::{EventKind, EventReplay, kind_of};
 pub use run::{Progress, Summary, run};

@@ -328,7 +328,11 @@ impl Read for Counted {
     }
 }
 
-fn decoded(path: &Path, file: Counted) -> io::Result<Box<dyn BufRead>> {
+/// What `file`, whose name is `path`, holds: `.gz` and `.zst` are unpacked.
+///
+/// # Errors
+/// Of the system.
+pub fn decoded(path: &Path, file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     Ok(match extension.as_deref() {
         Some("gz") => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(file))),

@@ -170,10 +170,13 @@ impl EventReplay {
     }
 }
 
-/// Milliseconds since 1970, as speed reads them too.
+/// Milliseconds since 1970, as speed reads them too, and no seconds of the years from 2000 to 2099.
 fn millis(text: &[u8]) -> Option<EventTime> {
     let text = std::str::from_utf8(text).ok()?;
     let millis: i64 = text.parse().ok().filter(|_| text.trim_start_matches('-').len() > 4)?;
+    if (946_684_800..4_102_444_800).contains(&millis) {
+        return None;
+    }
     millis.checked_mul(1_000).map(EventTime::from_micros)
 }
 
@@ -242,10 +245,11 @@ mod tests {
 
     #[test]
     fn times_may_be_milliseconds() {
-        let clicks = "event_time,event_type,user_id\n1569888000000,view,7\n2019,view,7\n99999999999999999,view,7\n";
+        let clicks = "event_time,event_type,user_id\n1569888000000,view,7\n2019,view,7\n99999999999999999,view,7\n\
+                      1569888000,view,7\n";
         let (sent, counts) = replay(clicks, ReplayOptions::default()).expect("read");
         assert_eq!(sent[0].1["event_time"], "1569888000000");
-        assert_eq!((counts.unusable, counts.first_unusable), (2, Some(3)));
+        assert_eq!((counts.unusable, counts.first_unusable), (3, Some(3)));
     }
 
     #[test]
