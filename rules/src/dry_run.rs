@@ -11,12 +11,10 @@ use crate::alert::Alert;
 use crate::error::{DryRunError, EventError};
 use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
 use crate::matching::Group;
+use crate::rows::{BUFFER, RowError, Rows};
 
 /// What the ids of events without one begin with.
 const ROW: &str = "row-";
-
-/// Bytes that are read at once.
-const BUFFER: usize = 1 << 16;
 
 /// The states of the keys of so many events are fetched together.
 const TOGETHER: usize = 32;
@@ -86,8 +84,7 @@ fn json_events(input: Box<dyn BufRead>, path: String) -> impl Iterator<Item = Re
 }
 
 struct CsvEvents {
-    reader: csv::Reader<Box<dyn BufRead>>,
-    record: csv::StringRecord,
+    rows: Rows,
     /// Where the topic's texts stand, in their order.
     texts: [Option<usize>; CLICK_TEXTS],
     price: Option<usize>,
@@ -102,12 +99,12 @@ struct CsvEvents {
 
 impl CsvEvents {
     fn open(input: Box<dyn BufRead>, path: String) -> Result<Self, DryRunError> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER).from_reader(input);
-        let header = match reader.headers() {
-            Ok(header) => header.clone(),
-            Err(error) => return Err(DryRunError::Read { path, source: error.into() }),
-        };
-        let column = |field: &str| header.iter().position(|name| name.trim().trim_start_matches('\u{feff}') == field);
+        let mut rows = Rows::new(input);
+        if let Err(error) = rows.advance() {
+            return Err(unread(error, path, 0));
+        }
+        let header: Vec<&str> = rows.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
+        let column = |field: &str| header.iter().position(|name| *name == field);
         for needed in ["event_time", "event_type", "user_id"] {
             column(needed).ok_or_else(|| DryRunError::Column { path: path.clone(), column: needed })?;
         }
@@ -117,25 +114,15 @@ impl CsvEvents {
             *text = place(Field::Text(number));
         }
         let (price, time) = (place(Field::Price), place(Field::Time));
-        Ok(Self {
-            reader,
-            record: csv::StringRecord::new(),
-            texts,
-            price,
-            time,
-            id: ROW.to_owned(),
-            path,
-            row: 0,
-            ended: false,
-        })
+        Ok(Self { rows, texts, price, time, id: ROW.to_owned(), path, row: 0, ended: false })
     }
 
-    fn read(&mut self) -> Result<Event, EventError> {
-        let field = |column: Option<usize>| column.and_then(|column| self.record.get(column)).unwrap_or_default();
+    fn read(&mut self, row: u64) -> Result<Event, EventError> {
+        let field = |column: Option<usize>| column.and_then(|column| self.rows.get(column)).unwrap_or_default();
         self.id.truncate(ROW.len());
-        self.id.push_str(itoa::Buffer::new().format(self.row));
+        self.id.push_str(itoa::Buffer::new().format(row));
         let (time, price) = (Loose(field(self.time).into()), Loose(field(self.price).into()));
-        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, self.row)
+        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, row)
     }
 }
 
@@ -146,18 +133,25 @@ impl Iterator for CsvEvents {
         if self.ended {
             return None;
         }
-        let event = match self.reader.read_record(&mut self.record) {
-            Ok(true) => self.read(),
-            Ok(false) => return None,
-            Err(error) if error.is_io_error() => {
-                self.ended = true;
-                return Some(Err(DryRunError::Read { path: self.path.clone(), source: error.into() }));
-            }
-            Err(error) => Err(EventError::Csv(error.to_string())),
-        };
         let row = self.row;
         self.row += 1;
-        Some(event.map_err(|source| DryRunError::Event { path: self.path.clone(), row, source }))
+        let failed = match self.rows.advance() {
+            Ok(true) => match self.read(row) {
+                Ok(event) => return Some(Ok(event)),
+                Err(source) => DryRunError::Event { path: self.path.clone(), row, source },
+            },
+            Ok(false) => return None,
+            Err(error) => unread(error, self.path.clone(), row),
+        };
+        self.ended = matches!(failed, DryRunError::Read { .. });
+        Some(Err(failed))
+    }
+}
+
+fn unread(error: RowError, path: String, row: u64) -> DryRunError {
+    match error {
+        RowError::Read(source) => DryRunError::Read { path, source },
+        RowError::Text(reason) => DryRunError::Event { path, row, source: EventError::Csv(reason) },
     }
 }
 

@@ -16,6 +16,7 @@ mod explain;
 mod matching;
 mod pattern;
 mod reader;
+mod rows;
 mod rule_set;
 mod time;
 
