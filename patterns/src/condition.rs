@@ -88,14 +88,15 @@ impl Known {
         self.asked.fill(0);
     }
 
-    /// Whether the condition holds for `event` behind `taken`.
+    /// Whether the condition holds for the event in the slot `event` behind `taken`.
     #[inline]
-    pub fn holds<E>(&mut self, all: &Conditions<E>, id: ConditionId, event: &E, taken: &Taken<'_, E>) -> bool {
+    pub fn holds<E>(&mut self, all: &Conditions<E>, id: ConditionId, event: u32, taken: &Taken<'_, E>) -> bool {
         let (word, bit) = (usize::from(id) / 64, 1_u64 << (id % 64));
         let (Some(asked), Some(holds)) = (self.asked.get_mut(word), self.holds.get_mut(word)) else { return false };
         if *asked & bit != 0 {
             return *holds & bit != 0;
         }
+        let Some(event) = taken.events.get(event) else { return false };
         match all.all.get(usize::from(id)) {
             Some(Condition::Event(condition)) => {
                 let value = condition(event);

@@ -55,65 +55,66 @@ pub fn extract(heap: &mut Heap, out: impl Fn(&Run) -> bool) -> Heap {
 /// A heap whose runs are taken out one by one, from the front of its array, while others are pushed: as if they went into an
 /// empty heap, but in the room of those taken out as long as it is enough.
 pub struct Refilled<'h> {
-    heap: &'h mut Heap,
-    /// How many there were, how many of them were taken out, and how many were pushed.
-    before: usize,
+    runs: &'h mut [Run],
+    /// How many were taken out, and how many were pushed in their room.
     taken: usize,
     pushed: usize,
-    /// What is still to be taken out, once there was no room for it any more; and how many of them were.
-    behind: &'h mut Heap,
-    taken_behind: Option<usize>,
+    /// What was pushed when all were taken out, and there was no room any more. If there was none before that, it is all that was
+    /// pushed, a heap.
+    more: &'h mut Vec<Run>,
+    moved: bool,
 }
 
 impl<'h> Refilled<'h> {
-    /// `behind` is room to work in.
+    /// `more` is empty room to work in.
     #[inline]
-    pub fn new(heap: &'h mut Heap, behind: &'h mut Heap) -> Self {
-        Self { before: heap.len(), heap, taken: 0, pushed: 0, behind, taken_behind: None }
+    pub fn new(heap: &'h mut Heap, more: &'h mut Vec<Run>) -> Self {
+        Self { runs: heap.as_mut_slice(), taken: 0, pushed: 0, more, moved: false }
     }
 
     #[inline]
     pub fn next(&mut self) -> Option<Run> {
-        let (from, before, taken) = match &mut self.taken_behind {
-            None => (&*self.heap, self.before, &mut self.taken),
-            Some(taken) => (&*self.behind, self.behind.len(), taken),
-        };
-        let run = from.get(*taken).filter(|_| *taken < before).copied()?;
-        *taken += 1;
+        let run = self.runs.get(self.taken).copied()?;
+        self.taken += 1;
         Some(run)
     }
 
     #[inline(always)]
     pub fn push(&mut self, run: Run) {
-        if self.taken_behind.is_none() {
-            if self.pushed < self.taken {
-                self.heap[self.pushed] = run;
-                self.pushed += 1;
-                sift_up(&mut self.heap[..self.pushed]);
-                return;
-            }
-            if self.taken < self.before {
-                self.make_room();
-            }
+        if self.pushed < self.taken && !self.moved {
+            self.runs[self.pushed] = run;
+            self.pushed += 1;
+            sift_up(&mut self.runs[..self.pushed]);
+        } else {
+            self.push_more(run);
         }
-        push(self.heap, run);
-        self.pushed += 1;
     }
 
     #[inline(never)]
-    fn make_room(&mut self) {
-        self.behind.clear();
-        self.behind.extend_from_slice(&self.heap[self.taken..]);
-        self.heap.truncate(self.pushed);
-        self.taken_behind = Some(0);
+    fn push_more(&mut self, run: Run) {
+        if self.taken < self.runs.len() && !self.moved {
+            self.more.extend_from_slice(&self.runs[..self.pushed]);
+            self.moved = true;
+        }
+        self.more.push(run);
+        if self.moved {
+            sift_up(self.more);
+        }
     }
 
-    /// Ends it when all were taken out.
+    /// Ends it when all were taken out; how many of the heap's runs stay, behind which [`refill`] pushes the others.
     #[inline]
-    pub fn end(self) {
-        if self.taken_behind.is_none() {
-            self.heap.truncate(self.pushed);
-        }
+    pub const fn end(self) -> usize {
+        if self.moved { 0 } else { self.pushed }
+    }
+}
+
+/// Ends it: pushes what there was no room for.
+#[inline]
+pub fn refill(heap: &mut Heap, kept: usize, more: &mut Vec<Run>) {
+    heap.truncate(kept);
+    for run in more.drain(..) {
+        push(heap, run);
     }
 }
 
@@ -155,12 +156,14 @@ mod tests {
 
             let mut anew = Heap::new();
             heap.iter().flat_map(|run| followers(*run)).for_each(|run| push(&mut anew, run));
-            let mut room = Heap::new();
+            let mut room = Vec::new();
             let mut queue = Refilled::new(&mut heap, &mut room);
             while let Some(run) = queue.next() {
                 followers(run).for_each(|run| queue.push(run));
             }
-            queue.end();
+            let kept = queue.end();
+            refill(&mut heap, kept, &mut room);
+            prop_assert!(room.is_empty());
 
             let shown = |heap: &Heap| heap.iter().map(|run| (run.start, run.node())).collect::<Vec<_>>();
             prop_assert_eq!(shown(&heap), shown(&anew));

@@ -269,7 +269,6 @@ impl Entry {
 
 /// Whether the event begins a run of a pattern that remembers nothing of the key: most do not.
 fn starts<E>(entry: &Entry, conditions: &Conditions<E>, known: &mut Known, events: &Events<E>, event: u32) -> bool {
-    let Some(event) = events.get(event) else { return false };
     let taken = Taken { events, chains: None, last: crate::store::NONE };
     entry.automaton.begins(|condition| known.holds(conditions, condition, event, &taken))
 }

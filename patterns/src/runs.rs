@@ -84,6 +84,7 @@ pub struct Work<'w, E> {
 pub struct Room {
     pub(super) path: Vec<(u16, u32)>,
     next: Heap,
+    more: Vec<Run>,
     pub(super) finished: Heap,
     /// An empty heap of finished runs.
     pub(super) completed: Heap,
@@ -170,13 +171,12 @@ impl Runs {
     pub fn event<E>(&mut self, arrived: Arrived, work: &mut Work<'_, E>) -> bool {
         let Self { partial, chains, newest, rare, .. } = self;
         let (mut began, mut changed) = (false, false);
-        let mut queue = Refilled::new(partial, &mut work.room.next);
+        let mut queue = Refilled::new(partial, &mut work.room.more);
         while let Some(run) = queue.next() {
             let taken = Taken { events: work.events, chains: Some(chains), last: run.node() };
             let (known, conditions) = (&mut *work.known, work.conditions);
-            let Some(event) = work.events.get(arrived.event) else { break };
-            let decision =
-                work.automaton.decide(run.state(), |condition| known.holds(conditions, condition, event, &taken));
+            let holds = |condition| known.holds(conditions, condition, arrived.event, &taken);
+            let decision = work.automaton.decide(run.state(), holds);
             if decision.stays {
                 queue.push(run);
                 continue;
@@ -192,7 +192,8 @@ impl Runs {
                 }
             }
         }
-        queue.end();
+        let kept = queue.end();
+        heap::refill(partial, kept, &mut work.room.more);
         if changed {
             self.note_oldest();
             if !work.room.finished.is_empty() || self.rare.is_some() {
