@@ -88,13 +88,18 @@ impl Feature {
     pub fn read(name: &str, section: &Section<'_, '_>) -> Option<Self> {
         let about = about(section);
         let topics = [Topic::Clickstream, Topic::OrderEvents].map(|topic| (topic.name(), topic));
-        let topic = required(section, "from", section.one_of("from", &topics), "clickstream or order-events")?;
-        let scope = Scope { event: Some(topic), ..Scope::default() };
-        let condition = section.condition("where", &scope);
+        let topic = required(section, "from", section.one_of("from", &topics), "clickstream or order-events");
+        let scope = topic.map(|topic| Scope { event: Some(topic), ..Scope::default() });
+        let condition = scope.as_ref().and_then(|scope| section.condition("where", scope));
         let measures = ["count", "sum", "first", "last", "days_since_first", "days_since_last"];
         let chosen = section.one_of("measure", &measures.map(|measure| (measure, measure)));
-        let chosen = required(section, "measure", chosen, &measures.join(", "))?;
-        let of = section.expression("of", &scope);
+        let chosen = required(section, "measure", chosen, &measures.join(", "));
+        let of = scope.as_ref().and_then(|scope| section.expression("of", scope));
+        let over = section.duration("over");
+        // What cannot be checked yet is known all the same.
+        let _ = (section.get("where"), section.get("of"));
+        section.finish();
+        let (topic, chosen) = (topic?, chosen?);
         let measure = match (chosen, of) {
             ("sum", Some(of)) => Measure::Sum(of),
             ("sum", None) => {
@@ -113,11 +118,10 @@ impl Feature {
             ("days_since_last", None) => Measure::DaysSinceLast,
             (_, None) => Measure::Count,
         };
-        let days = window(section, &measure);
+        let days = over.and_then(|over| window(section, over, &measure));
         let parts = (condition.as_ref().map(ToString::to_string), of_text(&measure), days);
         let text = format!("{name} {} {chosen} {parts:?}", topic.name());
         let id = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
-        section.finish();
         Some(Self { name: name.to_owned(), about, topic, condition, measure, days, id })
     }
 }
@@ -130,8 +134,7 @@ fn of_text(measure: &Measure) -> Option<String> {
     if let Measure::Sum(of) = measure { Some(of.to_string()) } else { None }
 }
 
-fn window(section: &Section<'_, '_>, measure: &Measure) -> Option<i64> {
-    let millis = section.duration("over")?;
+fn window(section: &Section<'_, '_>, millis: i64, measure: &Measure) -> Option<i64> {
     if !matches!(measure, Measure::Count | Measure::Sum(_)) {
         section.error("over", "only a count or a sum is over a time: leave it out");
         return None;

@@ -1,20 +1,12 @@
 //! Patterns over a file of events, without a broker.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-
 use patterns::{Arrival, Keys, Output};
 
 use crate::RuleSet;
 use crate::alert::Alert;
-use crate::error::{DryRunError, EventError};
-use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
+use crate::error::DryRunError;
+use crate::event::Event;
 use crate::matching::Group;
-use crate::rows::{BUFFER, RowError, Rows};
-
-/// What the ids of events without one begin with.
-const ROW: &str = "row-";
 
 /// The states of the keys of so many events are fetched together.
 const TOGETHER: usize = 32;
@@ -31,128 +23,6 @@ pub struct Report<'r> {
     pub keyless: u64,
     /// Runs that were dropped because of limits, and events that were not taken because of them.
     pub shed: u64,
-}
-
-/// Reads clicks: a CSV file with a header, or JSON lines. An event without an id gets its row as one.
-///
-/// # Errors
-/// What cannot be read.
-pub fn read_events(path: &Path) -> Result<Vec<Event>, DryRunError> {
-    events(path)?.collect()
-}
-
-/// The same one by one.
-///
-/// # Errors
-/// What cannot be read.
-pub fn events(path: &Path) -> Result<Events, DryRunError> {
-    let name = path.display().to_string();
-    match File::open(path) {
-        Ok(file) => events_in(Box::new(BufReader::with_capacity(BUFFER, file)), name),
-        Err(source) => Err(DryRunError::Read { path: name, source }),
-    }
-}
-
-/// The same from anywhere; errors call it `name`. Behind [`DryRunError::Event`] come the rows that follow.
-///
-/// # Errors
-/// What cannot be read.
-pub fn events_in(mut input: Box<dyn BufRead>, name: String) -> Result<Events, DryRunError> {
-    let begins = |source| DryRunError::Read { path: name.clone(), source };
-    let begin = input.fill_buf().map_err(begins)?;
-    let json = begin.trim_ascii_start().first() == Some(&b'{');
-    Ok(if json { Box::new(json_events(input, name)) } else { Box::new(CsvEvents::open(input, name)?) })
-}
-
-/// Events, or why a row is none.
-pub type Events = Box<dyn Iterator<Item = Result<Event, DryRunError>>>;
-
-fn json_events(input: Box<dyn BufRead>, path: String) -> impl Iterator<Item = Result<Event, DryRunError>> {
-    let lines = input.split(b'\n').filter(|line| !line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty()));
-    let mut ended = false;
-    (0..).zip(lines).map_while(move |(row, line)| {
-        if ended {
-            return None;
-        }
-        let event = line.map_err(|source| DryRunError::Read { path: path.clone(), source }).and_then(|line| {
-            let event = Event::from_json(Topic::Clickstream, &line, &format!("{ROW}{row}"), row);
-            event.map_err(|source| DryRunError::Event { path: path.clone(), row, source })
-        });
-        ended = matches!(event, Err(DryRunError::Read { .. }));
-        Some(event)
-    })
-}
-
-struct CsvEvents {
-    rows: Rows,
-    /// Where the topic's texts stand, in their order.
-    texts: [Option<usize>; CLICK_TEXTS],
-    price: Option<usize>,
-    time: Option<usize>,
-    /// Of an event that has none.
-    id: String,
-    path: String,
-    row: u64,
-    /// Nothing comes behind what cannot be read at all.
-    ended: bool,
-}
-
-impl CsvEvents {
-    fn open(input: Box<dyn BufRead>, path: String) -> Result<Self, DryRunError> {
-        let mut rows = Rows::new(input);
-        if let Err(error) = rows.advance() {
-            return Err(unread(error, path, 0));
-        }
-        let header: Vec<&str> = rows.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
-        let column = |field: &str| header.iter().position(|name| *name == field);
-        for needed in ["event_time", "event_type", "user_id"] {
-            column(needed).ok_or_else(|| DryRunError::Column { path: path.clone(), column: needed })?;
-        }
-        let place = |field: Field| column(Topic::Clickstream.name_of(field));
-        let mut texts = [None; CLICK_TEXTS];
-        for (number, text) in (0..).zip(&mut texts) {
-            *text = place(Field::Text(number));
-        }
-        let (price, time) = (place(Field::Price), place(Field::Time));
-        Ok(Self { rows, texts, price, time, id: ROW.to_owned(), path, row: 0, ended: false })
-    }
-
-    fn read(&mut self, row: u64) -> Result<Event, EventError> {
-        let field = |column: Option<usize>| column.and_then(|column| self.rows.get(column)).unwrap_or_default();
-        self.id.truncate(ROW.len());
-        self.id.push_str(itoa::Buffer::new().format(row));
-        let (time, price) = (Loose(field(self.time).into()), Loose(field(self.price).into()));
-        Event::read(Topic::Clickstream, &time, &price, &self.texts.map(field), &self.id, row)
-    }
-}
-
-impl Iterator for CsvEvents {
-    type Item = Result<Event, DryRunError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = self.row;
-        self.row += 1;
-        let failed = match self.rows.advance() {
-            Ok(true) => match self.read(row) {
-                Ok(event) => return Some(Ok(event)),
-                Err(source) => DryRunError::Event { path: self.path.clone(), row, source },
-            },
-            Ok(false) => return None,
-            Err(error) => unread(error, self.path.clone(), row),
-        };
-        self.ended = matches!(failed, DryRunError::Read { .. });
-        Some(Err(failed))
-    }
-}
-
-fn unread(error: RowError, path: String, row: u64) -> DryRunError {
-    match error {
-        RowError::Read(source) => DryRunError::Read { path, source },
-        RowError::Text(reason) => DryRunError::Event { path, row, source: EventError::Csv(reason) },
-    }
 }
 
 /// Matches all patterns over events that come one by one. The watermark follows each event, so many milliseconds behind the
@@ -252,41 +122,4 @@ fn sort(rules: &RuleSet, alerts: &mut [Alert<'_, '_>]) {
             .collect();
         (place(alert), alert.key.clone(), alert.at, alert.kind, rows)
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rows that are events, and what is said of the others.
-    fn read(input: &'static [u8]) -> (Vec<u64>, Vec<String>) {
-        let events =
-            events_in(Box::new(input), "in".to_owned()).map_or_else(|error| vec![Err(error)], Iterator::collect);
-        let (good, bad): (Vec<_>, Vec<_>) = events.into_iter().partition(Result::is_ok);
-        let rows = good.into_iter().flatten().map(|event| event.row()).collect();
-        (rows, bad.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect())
-    }
-
-    #[test]
-    fn a_row_that_is_no_event_is_told_and_the_others_are_read() {
-        let csv = b"event_time,event_type,user_id,price\n2026-01-01,view,u,1\nnever,view,u,1\n2026-01-01,view,\xff,1\n\
-                    2026-01-01,view,u\n2026-01-01,view,u,x\n2026-01-01,\"view\",u,1";
-        let (rows, told) = read(csv);
-        assert_eq!(rows, [0, 3, 5]);
-        assert!(
-            told[0].starts_with("in: row 1 is not an event: field event_time is not a time: \"never\""),
-            "{told:?}"
-        );
-        assert!(told[1].starts_with("in: row 2 is not an event: not CSV") && told[1].contains("UTF-8"), "{told:?}");
-        assert!(told[2].starts_with("in: row 4 is not an event: field price"), "{told:?}");
-
-        let json = b"\n {\"user_id\": 1, \"event_time\": \"2026-01-01\"}\n\xff\n[]\n\n{\"user_id\": 2, \"event_time\": \"2026-01-01\"}";
-        let (rows, told) = read(json);
-        assert_eq!(rows, [0, 3]);
-        assert!(told[0].starts_with("in: row 1 is not an event: not JSON"), "{told:?}");
-        assert!(told[1].starts_with("in: row 2 is not an event: not JSON"), "{told:?}");
-
-        let (rows, told) = read(b"");
-        assert!(rows.is_empty() && told[0].contains("has no column event_time"), "{told:?}");
-    }
 }

@@ -47,7 +47,7 @@ pub enum DryRunError {
     Read { path: String, source: std::io::Error },
     #[error("{path}: row {row} is not an event: {source}")]
     Event { path: String, row: u64, source: EventError },
-    #[error("{path} has no column {column}; name the columns in the first line")]
+    #[error("{path} has no column {column}: name the columns in the first line, or write JSON lines")]
     Column { path: String, column: &'static str },
     #[error("cannot write: {0}")]
     Write(#[from] std::io::Error),

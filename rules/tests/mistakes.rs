@@ -30,6 +30,19 @@ fn condition(cel: &str) -> String {
 }
 
 #[test]
+fn a_feature_without_a_topic_hides_no_other_mistake() {
+    let text = "[features.f]\nwhere = 'event.price > 1'\nmeasure = \"cuont\"\nover = \"5 hous\"\ncolour = 1\n";
+    let fields = mistakes(text).into_iter().map(|told| told.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    let expected = [
+        "a.toml:1: features.f:",
+        "a.toml:3: features.f.measure:",
+        "a.toml:4: features.f.over:",
+        "a.toml:5: features.f.colour:",
+    ];
+    assert_eq!(fields.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn conditions_are_checked_against_fields_and_types() {
     let table = [
         ("event.type == \"view\" && event.price > 100", ""),
@@ -147,7 +160,7 @@ fn mistakes_name_file_line_and_field() {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let said = mistakes("[features.a]\nfrom = \"x\"\n[features.b]\nfrom = \"y\"\n[segments]\nA = 'z'\n");
-    assert_eq!(said.len(), 3, "{said:#?}");
+    assert_eq!(said.len(), 5, "{said:#?}");
 }
 
 const SHIPPED: [&str; 2] = [include_str!("../shipped/scores.toml"), include_str!("../shipped/patterns.toml")];
