@@ -26,7 +26,7 @@ pub struct Matcher<E> {
     limits: Limits,
     known: Known,
     room: Room,
-    /// For each pattern, whether a run began.
+    /// For each pattern, whether a run began with the events that came up together.
     began: Vec<bool>,
     /// Empty ones, whose room is used again.
     #[expect(clippy::vec_box, reason = "keys hold them in boxes, which go back and forth")]
@@ -63,6 +63,7 @@ impl<E> Matcher<E> {
         let automaton = Automaton::compile(pattern)?;
         let visible = wants_timeouts || automaton.shows_expiry();
         self.patterns.push(Entry { automaton, limits, wants_timeouts, visible });
+        self.began.push(false);
         Ok(self.patterns.len() - 1)
     }
 
@@ -118,9 +119,7 @@ impl<E> Matcher<E> {
         }
         let reached = state.waiting.iter().take_while(|&&event| state.events.at(event) <= watermark).count();
         // Flink's flag for a timer to be set stays up until all events that came up together are matched.
-        let mut began = std::mem::take(&mut self.began);
-        began.clear();
-        began.resize(if reached > 0 { self.patterns.len() } else { 0 }, false);
+        self.began.fill(false);
         let mut time = None;
         for place in 0..reached {
             let Some(&event) = state.waiting.get(place) else { break };
@@ -128,11 +127,10 @@ impl<E> Matcher<E> {
             // state with one of them outlives the others.
             let at = Some(state.events.at(event));
             let new_time = std::mem::replace(&mut time, at) != at;
-            self.match_event(state, event, new_time, &mut began, out);
+            self.match_event(state, event, new_time, out);
             state.events.release(event);
         }
         state.waiting.drain(..reached);
-        self.began = began;
         let mut place = 0;
         while place < state.runs.len() {
             if self.close(state, place, watermark, reached > 0, out) {
@@ -184,20 +182,13 @@ impl<E> Matcher<E> {
         state.matched = 0;
     }
 
-    fn match_event(
-        &mut self,
-        state: &mut KeyState<E>,
-        event: u32,
-        new_time: bool,
-        began: &mut [bool],
-        out: &mut dyn FnMut(Output<'_, E>),
-    ) {
+    fn match_event(&mut self, state: &mut KeyState<E>, event: u32, new_time: bool, out: &mut dyn FnMut(Output<'_, E>)) {
         self.known.next_event(self.conditions.len());
         let arrived = Arrived { event, at: state.events.at(event), order: state.matched };
         state.events.set_order(event, arrived.order);
         state.matched += 1;
         let mut place = 0;
-        for ((pattern, entry), began) in (0_u32..).zip(&self.patterns).zip(began) {
+        for (pattern, entry) in (0_u32..).zip(&self.patterns) {
             if state.runs.get(place).is_none_or(|(of, _)| *of != pattern) {
                 if !starts(entry, &self.conditions, &mut self.known, &state.events, event) {
                     continue;
@@ -211,14 +202,17 @@ impl<E> Matcher<E> {
             let pattern = pattern as usize;
             let (known, room) = (&mut self.known, &mut self.room);
             let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
-            if new_time {
+            if new_time && runs.may_expire(&entry.automaton, arrived.at) {
                 runs.expire(arrived.at, &mut work);
             }
-            *began |= runs.event(arrived, &mut work);
+            let began = runs.event(arrived, &mut work);
             runs.shed(arrived.at, &entry.limits, &mut work);
-            if *began && entry.automaton.window() > 0 && entry.automaton.has_previous_windows() {
-                let timer = arrived.at.saturating_add(entry.automaton.window());
-                runs.rare.get_or_insert_default().timers.push(timer);
+            if let Some(before) = self.began.get_mut(pattern).filter(|_| entry.sets_timers()) {
+                *before |= began;
+                if *before {
+                    let timer = arrived.at.saturating_add(entry.automaton.window());
+                    runs.rare.get_or_insert_default().timers.push(timer);
+                }
             }
         }
     }
@@ -238,9 +232,10 @@ impl<E> Matcher<E> {
         if !matched && runs.due(&entry.automaton, entry.visible).is_none_or(|(due, _)| due > watermark) {
             return false;
         }
-        let (known, room) = (&mut self.known, &mut self.room);
-        let mut work = entry.work(pattern, &self.conditions, known, &mut state.events, room, out);
-        runs.expire(watermark, &mut work);
+        if runs.may_expire(&entry.automaton, watermark) {
+            let (known, room) = (&mut self.known, &mut self.room);
+            runs.expire(watermark, &mut entry.work(pattern, &self.conditions, known, &mut state.events, room, out));
+        }
         if let Some(rare) = &mut runs.rare {
             rare.timers.retain(|&timer| timer > watermark);
         }
@@ -253,6 +248,11 @@ impl<E> Matcher<E> {
 }
 
 impl Entry {
+    /// Whether windows of two kinds meet, so that Flink looks at a key although nothing came.
+    fn sets_timers(&self) -> bool {
+        self.automaton.window() > 0 && self.automaton.has_previous_windows()
+    }
+
     fn work<'w, E>(
         &'w self,
         pattern: usize,

@@ -203,18 +203,16 @@ impl Runs {
         began
     }
 
-    /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
-    #[inline]
-    pub fn expire<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
-        let window = work.automaton.window();
+    /// Whether something may leave its window when time has come to `now`.
+    pub fn may_expire(&self, automaton: &Automaton, now: i64) -> bool {
+        let window = automaton.window();
         let over = self.oldest < i64::MAX && window > 0 && now.wrapping_sub(self.oldest) >= window;
-        if over || work.automaton.has_previous_windows() {
-            self.expire_some(now, work);
-        }
+        over || automaton.has_previous_windows()
     }
 
+    /// Lets go of what left its window when time has come to `now`: time-outs go out, and matches that waited for it.
     #[inline(never)]
-    fn expire_some<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
+    pub fn expire<E>(&mut self, now: i64, work: &mut Work<'_, E>) {
         let automaton = work.automaton;
         let window = automaton.window();
         let out_of_window = |run: &Run| window > 0 && now.wrapping_sub(run.start_at) >= window;

@@ -236,12 +236,13 @@ impl Event {
             return Err(missing(Field::Time));
         }
         let at = time.time().ok_or_else(|| EventError::Time { field: topic.time(), value: time.0.to_string() })?;
-        let price = match price.0.trim() {
+        let price = match price.0.as_ref() {
             "" => None,
-            text => {
-                let price = text.parse().ok().filter(|price: &f64| price.abs() <= MOST_PRICE);
-                Some(price.ok_or_else(|| EventError::Price(text.to_owned()))?)
-            }
+            text => match text.parse().or_else(|_| text.trim().parse()) {
+                Ok(price) if f64::abs(price) <= MOST_PRICE => Some(price),
+                _ if text.trim().is_empty() => None,
+                _ => return Err(EventError::Price(text.to_owned())),
+            },
         };
         let own = texts.first().copied().filter(|own| !own.is_empty()).unwrap_or(id);
         let length = own.len() + texts.iter().skip(1).map(|text| text.len()).sum::<usize>();

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// Bytes that are read at once.
 pub const BUFFER: usize = 1 << 16;
@@ -97,7 +97,8 @@ impl Plain {
         let mut bytes = std::mem::take(&mut self.line).into_bytes();
         loop {
             bytes.clear();
-            if self.input.read_until(b'\n', &mut bytes).map_err(RowError::Read)? == 0 {
+            self.read_line(&mut bytes).map_err(RowError::Read)?;
+            if bytes.is_empty() {
                 return Ok(Line::End);
             }
             let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -116,6 +117,23 @@ impl Plain {
             RowError::Text(format!("invalid UTF-8 behind byte {}", error.utf8_error().valid_up_to()))
         })?;
         Ok(Line::Plain)
+    }
+
+    /// As `read_until`, which looks at single words.
+    fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
+        loop {
+            let read = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            let end = memchr(b'\n', read).map(|end| end + 1);
+            let taken = end.unwrap_or(read.len());
+            line.extend_from_slice(read.get(..taken).unwrap_or_default());
+            self.input.consume(taken);
+            if end.is_some() || taken == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn get(&self, field: usize) -> Option<&str> {
