@@ -161,18 +161,19 @@ impl Event {
     /// cut off; [`Event::from_json`] refuses such events.
     #[must_use]
     pub fn new(at: EventTime, price: Option<f64>, texts: &[&str], row: u64) -> Self {
-        Self::of(at, price, texts.iter().copied(), row)
+        Self::of(at, price, texts.first().copied().unwrap_or_default(), texts, row)
     }
 
-    fn of<'t>(at: EventTime, price: Option<f64>, texts: impl Iterator<Item = &'t str> + Clone, row: u64) -> Self {
+    /// The same with another text in the first place.
+    fn of(at: EventTime, price: Option<f64>, own: &str, texts: &[&str], row: u64) -> Self {
         // Room for the texts until it is known how much they need.
         thread_local!(static ROOM: RefCell<String> = RefCell::default());
         ROOM.with_borrow_mut(|all| {
             all.clear();
-            let mut ends = [0; CLICK.len()];
-            let mut texts = texts.fuse();
-            for end in &mut ends {
-                all.push_str(texts.next().unwrap_or_default());
+            all.push_str(own);
+            let mut ends = [u16::try_from(all.len()).unwrap_or(u16::MAX); CLICK.len()];
+            for (place, end) in ends.iter_mut().enumerate().skip(1) {
+                all.push_str(texts.get(place).copied().unwrap_or_default());
                 *end = u16::try_from(all.len()).unwrap_or(u16::MAX);
             }
             let fields = Fields { at, price: price.unwrap_or(f64::NAN), row, ends };
@@ -249,7 +250,7 @@ impl Event {
         if length > MOST_TEXT {
             return Err(EventError::Long { length, most: MOST_TEXT });
         }
-        Ok(Self::of(at, price, std::iter::once(own).chain(texts.iter().skip(1).copied()), row))
+        Ok(Self::of(at, price, own, texts, row))
     }
 
     #[must_use]
