@@ -1,7 +1,7 @@
 //! Which key is due when: a queue for many keys, most of whose times lie far ahead.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 /// Widths of the boxes in which times further ahead are kept, as powers of two of a millisecond: 1 s, 1 min, 70 min.
 const WIDTHS: [u32; 3] = [10, 16, 22];
@@ -16,6 +16,8 @@ const EMPTY: usize = 64;
 /// Times and places, sorted only as far as they are near.
 #[derive(Debug)]
 pub struct Due {
+    /// Those that came in the order of their times, as most events do.
+    line: VecDeque<(i64, u32)>,
     near: BinaryHeap<Reverse<(i64, u32)>>,
     /// By width, then by time.
     far: [BTreeMap<i64, Vec<(i64, u32)>>; WIDTHS.len()],
@@ -28,12 +30,21 @@ pub struct Due {
 
 impl Default for Due {
     fn default() -> Self {
-        Self { near: BinaryHeap::new(), far: Default::default(), empty: Vec::new(), opens: i64::MAX, now: 0 }
+        let (line, near) = (VecDeque::new(), BinaryHeap::new());
+        Self { line, near, far: Default::default(), empty: Vec::new(), opens: i64::MAX, now: 0 }
     }
 }
 
 impl Due {
     pub fn push(&mut self, at: i64, place: u32) {
+        if at.saturating_sub(self.now) < SOON && self.line.back().is_none_or(|&(last, _)| last <= at) {
+            self.line.push_back((at, place));
+        } else {
+            self.sort_in(at, place);
+        }
+    }
+
+    fn sort_in(&mut self, at: i64, place: u32) {
         if self.near.len() < FEW && at.saturating_sub(self.now) < SOON {
             self.near.push(Reverse((at, place)));
             return;
@@ -59,15 +70,18 @@ impl Due {
                 self.unpack();
             }
         }
-        self.near.peek().filter(|Reverse((at, _))| *at <= now)?;
-        self.near.pop().map(|Reverse(due)| due)
+        let near = self.near.peek().map(|Reverse(due)| *due);
+        match self.line.front().copied() {
+            Some(first) if near.is_none_or(|near| first <= near) => self.line.pop_front_if(|(at, _)| *at <= now),
+            _ => near.filter(|(at, _)| *at <= now).and_then(|_| self.near.pop()).map(|Reverse(due)| due),
+        }
     }
 
     /// Opens the boxes that time has reached.
     fn unpack(&mut self) {
         for level in (0..WIDTHS.len()).rev() {
             while let Some(mut open) = self.reached(level) {
-                open.drain(..).for_each(|(at, place)| self.push(at, place));
+                open.drain(..).for_each(|(at, place)| self.sort_in(at, place));
                 if self.empty.len() < EMPTY && open.capacity() <= EMPTY {
                     self.empty.push(open);
                 }
