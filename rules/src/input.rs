@@ -50,10 +50,10 @@ pub fn events_in(mut input: Box<dyn BufRead>, name: String) -> Result<Events, Dr
         if is_json { Box::new(json_events(input, name)) } else { Box::new(CsvEvents::open(input, name)?) };
     // Nothing comes behind what cannot be read at all.
     let mut ended = false;
-    Ok(Box::new(events.map_while(move |event| {
-        let event = (!ended).then_some(event);
-        ended = matches!(event, Some(Err(DryRunError::Read { .. })));
-        event
+    Ok(Box::new(events.take_while(move |event| {
+        let goes_on = !ended;
+        ended = matches!(event, Err(DryRunError::Read { .. }));
+        goes_on
     })))
 }
 
