@@ -37,6 +37,7 @@ pub struct Keys<E> {
 #[derive(Debug)]
 struct Slots<E>(Vec<Vec<Slot<E>>>);
 
+/// Slots that are allocated together.
 const MANY: usize = 1024;
 
 #[derive(Debug)]

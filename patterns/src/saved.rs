@@ -9,6 +9,9 @@ use crate::runs::{Rare, Run, Runs, UNBEGUN};
 use crate::store::{Chains, Events, NONE, Node};
 use crate::{BrokenState, KeyState, Matcher};
 
+/// Events in all chains of a pattern together, of a key; no limit is as high.
+const MOST_TAKEN: usize = 1 << 28;
+
 /// A [`KeyState`] to be written down and read again, for the same patterns in the same order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved<E> {
@@ -84,7 +87,7 @@ fn save_runs(runs: &Runs, event_place: impl Fn(u32) -> u32) -> SavedRuns {
     let mut saved = SavedRuns { timers: runs.timers().to_vec(), ..SavedRuns::default() };
     let mut places: SmallVec<[u32; 16]> = smallvec![0; runs.chains.nodes.len()];
     let mut chain: SmallVec<[_; 16]> = SmallVec::new();
-    saved.nodes.reserve(runs.chains.len());
+    saved.nodes.reserve(runs.chains.most_nodes());
     for run in runs.partial.iter().chain(runs.completed()) {
         let mut node = run.node();
         while let (Some(at), Some(0)) = (runs.chains.nodes.get(node as usize), places.get(node as usize)) {
@@ -152,6 +155,9 @@ fn restore_runs<E>(
 ) -> Result<Runs, BrokenState> {
     let known = count(events.slots.len());
     let mut chains = Chains::default();
+    if saved.nodes.iter().map(|node| usize::from(node.more) + 1).sum::<usize>() > MOST_TAKEN {
+        return Err(BrokenState("its chains have more events than any limit allows"));
+    }
     for SavedNode { before, event, stage, more } in saved.nodes {
         let torn = before > count(chains.nodes.len()) || event >= known || u32::from(more) > event;
         if torn || usize::from(stage) >= automaton.stages() {

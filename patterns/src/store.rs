@@ -148,7 +148,7 @@ impl Chains {
         self.taken as usize
     }
 
-    /// How many nodes there are at most.
+    /// How many nodes there are at most: some may be free, and each of the others has an event.
     pub fn most_nodes(&self) -> usize {
         self.nodes.len().min(self.len())
     }

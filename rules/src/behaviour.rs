@@ -96,9 +96,7 @@ impl Feature {
         let chosen = required(section, "measure", chosen, &measures.join(", "));
         let of = scope.as_ref().and_then(|scope| section.expression("of", scope));
         let over = section.duration("over");
-        // What cannot be checked yet is known all the same.
-        let _ = (section.get("where"), section.get("of"));
-        section.finish();
+        section.finish_with(&["where", "of"]);
         let (topic, chosen) = (topic?, chosen?);
         let measure = match (chosen, of) {
             ("sum", Some(of)) => Measure::Sum(of),

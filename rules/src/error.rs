@@ -30,7 +30,9 @@ pub enum EventError {
     Json(String),
     #[error("field {0} is missing")]
     Missing(&'static str),
-    #[error("field {field} is not a time: {value:?}; write it as 2026-01-31T12:00:00Z, or in milliseconds since 1970")]
+    #[error(
+        "field {field} is not a time: {value:?}; write it as 2026-01-31T12:00:00Z, or in milliseconds since 1970, from 2000 on"
+    )]
     Time { field: &'static str, value: String },
     #[error("not CSV with the fields of the topic: {0}")]
     Csv(String),
@@ -49,6 +51,10 @@ pub enum DryRunError {
     Event { path: String, row: u64, source: EventError },
     #[error("{path} has no column {column}: name the columns in the first line, or write JSON lines")]
     Column { path: String, column: &'static str },
+    #[error("{path}: its first line is no text ({reason}): clicks are CSV or JSON lines in UTF-8")]
+    Header { path: String, reason: String },
+    #[error("{path}: none of its rows is a click")]
+    NoEvent { path: String },
     #[error("cannot write: {0}")]
     Write(#[from] std::io::Error),
     #[error("pattern {pattern}: {source}")]

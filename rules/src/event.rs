@@ -156,6 +156,12 @@ const MOST_TEXT: usize = u16::MAX as usize;
 /// As in `batch`, so that sums of them stay numbers.
 const MOST_PRICE: f64 = 1e12;
 
+/// As much of a value as an error shows.
+fn shown(value: &str) -> String {
+    let cut = value.floor_char_boundary(80);
+    if cut < value.len() { format!("{}…", value.get(..cut).unwrap_or_default()) } else { value.to_owned() }
+}
+
 impl Event {
     /// An event of these texts, which stand in the order of the topic's fields. A text that ends behind 65,535 bytes is empty, or
     /// cut off; [`Event::from_json`] refuses such events.
@@ -236,13 +242,13 @@ impl Event {
         if time.0.is_empty() {
             return Err(missing(Field::Time));
         }
-        let at = time.time().ok_or_else(|| EventError::Time { field: topic.time(), value: time.0.to_string() })?;
+        let at = time.time().ok_or_else(|| EventError::Time { field: topic.time(), value: shown(&time.0) })?;
         let price = match price.0.as_ref() {
             "" => None,
             text => match text.parse().or_else(|_| text.trim().parse()) {
                 Ok(price) if f64::abs(price) <= MOST_PRICE => Some(price),
                 _ if text.trim().is_empty() => None,
-                _ => return Err(EventError::Price(text.to_owned())),
+                _ => return Err(EventError::Price(shown(text))),
             },
         };
         let own = texts.first().copied().filter(|own| !own.is_empty()).unwrap_or(id);
@@ -407,22 +413,15 @@ struct Order<'r> {
 pub struct Loose<'r>(pub Cow<'r, str>);
 
 impl Loose<'_> {
-    /// ISO 8601, or a number of milliseconds since 1970. What would be a time of this century in seconds, or a date without its
-    /// dashes, is not taken for an hour of 1970.
+    /// ISO 8601, or milliseconds since 1970 in [`MILLIS`].
     fn time(&self) -> Option<EventTime> {
-        EventTime::parse(&self.0).or_else(|| {
-            let digits = self.0.strip_prefix('-').unwrap_or(&self.0);
-            let number = digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            let millis = self.0.parse().ok().filter(|_| number)?;
-            let mistaken = SECONDS.contains(&millis) || DATES.contains(&millis);
-            (!mistaken).then_some(EventTime(millis))
-        })
+        let millis = || self.0.parse().ok().filter(|millis| MILLIS.contains(millis)).map(EventTime);
+        EventTime::parse(&self.0).or_else(millis)
     }
 }
 
-/// Of the years from 2000 to 2099, as are the dates.
-const SECONDS: Range<i64> = 946_684_800..4_102_444_800;
-const DATES: Range<i64> = 20_000_101..21_000_101;
+/// The years from 2000 to 2099: seconds, microseconds, or a date without its dashes are none of these.
+const MILLIS: Range<i64> = 946_684_800_000..4_102_444_800_000;
 
 impl<'de: 'r, 'r> Deserialize<'de> for Loose<'r> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -485,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_without_dashes_are_no_milliseconds() {
+    fn numbers_are_milliseconds_and_nothing_else() {
         let at = |time: &str| {
             let json = format!(r#"{{"user_id": "u", "event_time": {time}}}"#);
             Event::from_json(Topic::Clickstream, json.as_bytes(), "", 0).map(|event| event.at().0).ok()
@@ -493,10 +492,11 @@ mod tests {
         for (time, millis) in [
             ("1767225600000", Some(1_767_225_600_000)),
             ("\"1767225600000\"", Some(1_767_225_600_000)),
-            ("86400000", Some(86_400_000)),
-            ("-86400000", Some(-86_400_000)),
             ("1767225600", None),
+            ("1767225600000000", None),
+            ("-1767225600000", None),
             ("20260101", None),
+            ("20260101120000", None),
             ("1767225600.5", None),
             ("2026", None),
         ] {

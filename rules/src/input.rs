@@ -1,7 +1,7 @@
 //! Clicks from a file.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use crate::error::{DryRunError, EventError};
@@ -10,9 +10,6 @@ use crate::rows::{BUFFER, RowError, Rows};
 
 /// What the ids of events without one begin with.
 const ROW: &str = "row-";
-
-/// What some programs write before a text in UTF-8.
-const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads clicks: a CSV file with a header, or JSON lines. An event without an id gets its row as one.
 ///
@@ -39,13 +36,12 @@ pub fn events(path: &Path) -> Result<Events, DryRunError> {
 /// # Errors
 /// What cannot be read.
 pub fn events_in(mut input: Box<dyn BufRead>, name: String) -> Result<Events, DryRunError> {
-    let begin = match input.fill_buf() {
+    let begin = match begin(&mut input) {
         Ok(begin) => begin,
         Err(source) => return Err(DryRunError::Read { path: name, source }),
     };
-    let text = begin.strip_prefix(MARK).unwrap_or(begin);
-    let (mark, is_json) = (begin.len() - text.len(), text.trim_ascii_start().first() == Some(&b'{'));
-    input.consume(mark);
+    let is_json = begin == b"{";
+    let input: Box<dyn BufRead> = Box::new(Cursor::new(begin).chain(input));
     let events: Events =
         if is_json { Box::new(json_events(input, name)) } else { Box::new(CsvEvents::open(input, name)?) };
     // Nothing comes behind what cannot be read at all.
@@ -55,6 +51,22 @@ pub fn events_in(mut input: Box<dyn BufRead>, name: String) -> Result<Events, Dr
         ended = matches!(event, Err(DryRunError::Read { .. }));
         goes_on
     })))
+}
+
+/// The first byte that is not blank, behind what some programs write before a text in UTF-8; byte by byte, since a pipe may have no
+/// more yet. Nothing, if there is none.
+fn begin(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    for byte in input.bytes() {
+        begin.push(byte?);
+        match begin.as_slice() {
+            [0xef] | [0xef, 0xbb] => {}
+            [0xef, 0xbb, 0xbf] => begin.clear(),
+            [byte] if byte.is_ascii_whitespace() => begin.clear(),
+            _ => break,
+        }
+    }
+    Ok(begin)
 }
 
 /// Events, or why a row is none.
@@ -84,8 +96,10 @@ struct CsvEvents {
 impl CsvEvents {
     fn open(input: Box<dyn BufRead>, path: String) -> Result<Self, DryRunError> {
         let mut rows = Rows::new(input);
-        if let Err(error) = rows.advance() {
-            return Err(unread(error, path, 0));
+        match rows.advance() {
+            Ok(_) => {}
+            Err(RowError::Read(source)) => return Err(DryRunError::Read { path, source }),
+            Err(RowError::Text(reason)) => return Err(DryRunError::Header { path, reason }),
         }
         let header: Vec<&str> = rows.iter().map(str::trim).collect();
         let column = |field: &str| header.iter().position(|name| *name == field);
@@ -122,15 +136,11 @@ impl Iterator for CsvEvents {
                 Some(event.map_err(|source| DryRunError::Event { path: self.path.clone(), row, source }))
             }
             Ok(false) => None,
-            Err(error) => Some(Err(unread(error, self.path.clone(), row))),
+            Err(RowError::Read(source)) => Some(Err(DryRunError::Read { path: self.path.clone(), source })),
+            Err(RowError::Text(reason)) => {
+                Some(Err(DryRunError::Event { path: self.path.clone(), row, source: EventError::Csv(reason) }))
+            }
         }
-    }
-}
-
-fn unread(error: RowError, path: String, row: u64) -> DryRunError {
-    match error {
-        RowError::Read(source) => DryRunError::Read { path, source },
-        RowError::Text(reason) => DryRunError::Event { path, row, source: EventError::Csv(reason) },
     }
 }
 
@@ -165,6 +175,11 @@ mod tests {
         assert_eq!(rows, [0, 3]);
         assert!(told[0].starts_with("in: row 1 is not an event: not JSON"), "{told:?}");
         assert!(told[1].starts_with("in: row 2 is not an event: not JSON"), "{told:?}");
+
+        let (rows, told) =
+            read(b"event_time,event_type,user_id\n2026-01-01,view,u\n2026-01-01,\"view,u\n2026-01-01,view,u\n");
+        assert_eq!(rows, [0]);
+        assert!(told[0].starts_with("in: row 1 is not an event") && told[0].contains("never closed"), "{told:?}");
 
         let (rows, told) = read(b"");
         assert!(rows.is_empty() && told[0].contains("has no column event_time"), "{told:?}");

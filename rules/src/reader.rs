@@ -179,6 +179,12 @@ impl<'r, 'f> Section<'r, 'f> {
         self.reader.table(path, value)
     }
 
+    /// The same where these fields need not have been asked for.
+    pub fn finish_with(&self, known: &[&'static str]) {
+        self.known.borrow_mut().extend(known);
+        self.finish();
+    }
+
     /// Notes the fields that nobody asked for.
     pub fn finish(&self) {
         let known = self.known.borrow();

@@ -83,14 +83,13 @@ pub fn dry_run(args: &DryRunArgs) -> Result<()> {
 /// The clicks of a file, or of stdin, and how many rows are none, which are told on stderr.
 fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
     let (name, input) = if path == Path::new("-") {
-        ("stdin".to_owned(), Ok(Box::new(io::BufReader::new(io::stdin())) as Box<dyn io::BufRead>))
+        ("stdin".to_owned(), data::live::decoded(io::stdin()))
     } else {
-        let input = File::open(path).and_then(|file| data::live::decoded(path, file));
-        (path.display().to_string(), input)
+        (path.display().to_string(), File::open(path).and_then(data::live::decoded))
     };
     let input = input.map_err(|source| DryRunError::Read { path: name.clone(), source })?;
     let (mut events, mut refused) = (Vec::new(), 0);
-    for event in rules::events_in(input, name)? {
+    for event in rules::events_in(input, name.clone())? {
         match event {
             Ok(event) => events.push(event),
             Err(reason @ DryRunError::Event { .. }) => {
@@ -101,6 +100,12 @@ fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    if refused > TOLD {
+        let _ = writeln!(io::stderr(), "refused: {} more", refused - TOLD);
+    }
+    if events.is_empty() && refused > 0 {
+        return Err(DryRunError::NoEvent { path: name }.into());
     }
     Ok((events, refused))
 }

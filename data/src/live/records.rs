@@ -1,4 +1,4 @@
-//! Files of delimited records, line by line: compression found by name, quotes over lines.
+//! Files of delimited records, line by line: compression found by first bytes, quotes over lines.
 //!
 //! A line whose quotes do not close within 100 lines, or that has another number of fields than the
 //! header, is unreadable alone: reading goes on at the next.
@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Records {
         let length = file.metadata().map_err(failed)?.len();
         let read = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: file, read: Arc::clone(&read) };
-        let mut lines = Lines::new(decoded(path, counted).map_err(failed)?);
+        let mut lines = Lines::new(decoded(counted).map_err(failed)?);
         if !lines.take().map_err(failed)? {
             let reason = "is empty; it needs at least a header line".to_owned();
             return Err(Error::Content { path: shown, reason });
@@ -328,15 +328,20 @@ impl Read for Counted {
     }
 }
 
-/// What `file`, whose name is `path`, holds: `.gz` and `.zst` are unpacked.
+/// What `file` holds, unpacked if its first bytes are those of gzip or zstd.
 ///
 /// # Errors
 /// Of the system.
-pub fn decoded(path: &Path, file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    Ok(match extension.as_deref() {
-        Some("gz") => Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(file))),
-        Some("zst") => Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?)),
-        _ => Box::new(BufReader::with_capacity(BUFFER, file)),
+pub fn decoded(mut file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut begin = Vec::new();
+    (&mut file).take(4).read_to_end(&mut begin)?;
+    let (is_gzip, is_zstd) = (begin.starts_with(b"\x1f\x8b"), begin == b"\x28\xb5\x2f\xfd");
+    let file = Cursor::new(begin).chain(file);
+    Ok(if is_gzip {
+        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(file)))
+    } else if is_zstd {
+        Box::new(BufReader::with_capacity(BUFFER, zstd::Decoder::new(file)?))
+    } else {
+        Box::new(BufReader::with_capacity(BUFFER, file))
     })
 }

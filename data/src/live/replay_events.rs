@@ -170,14 +170,11 @@ impl EventReplay {
     }
 }
 
-/// Milliseconds since 1970, as speed reads them too, and no seconds of the years from 2000 to 2099.
+/// Milliseconds since 1970 of the years from 2000 to 2099, as speed reads them too.
 fn millis(text: &[u8]) -> Option<EventTime> {
-    let text = std::str::from_utf8(text).ok()?;
-    let millis: i64 = text.parse().ok().filter(|_| text.trim_start_matches('-').len() > 4)?;
-    if (946_684_800..4_102_444_800).contains(&millis) {
-        return None;
-    }
-    millis.checked_mul(1_000).map(EventTime::from_micros)
+    let millis: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let known = (946_684_800_000..4_102_444_800_000).contains(&millis);
+    known.then(|| EventTime::from_micros(millis * 1_000))
 }
 
 impl Source for EventReplay {
