@@ -5,7 +5,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use crate::error::{DryRunError, EventError};
-use crate::event::{CLICK_TEXTS, Event, Field, Loose, Topic};
+use crate::event::{CLICK_TEXTS, Event, Field, Topic};
+use crate::loose::Loose;
 use crate::rows::{BUFFER, RowError, Rows};
 
 /// What the ids of events without one begin with.

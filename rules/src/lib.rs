@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod explain;
 mod input;
+mod loose;
 mod matching;
 mod pattern;
 mod reader;
